@@ -1,0 +1,139 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One command that an operator runs: its output, its end, and ending it early.
+
+The command gets a session of its own, so that ending it reaches everything that it started and nothing else.
+Without a listener its output goes where the output of this process goes, untouched; with one, every line is
+decoded, given to the listener and written to the standard output.
+
+``stop`` may be called from a signal handler that interrupted ``wait_for_exit`` in the same thread, which is how a
+task process is told to stop. That rules out everything with a lock, ``Popen.wait`` and ``threading.Event`` included:
+a thread reaps the child and closes a pipe, and whoever waits polls the other end of the pipe.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import IO
+
+#: How long a command may take to end after SIGTERM before it is killed.
+STOP_GRACE_S = 5.0
+#: How long to wait for the rest of the output once a command has ended: a process that it left behind may hold the
+#: other end of the pipe for ever.
+_OUTPUT_GRACE_S = 2.0
+_POLL_S = 0.02
+
+
+class ChildProcess:
+    """A running command. ``env`` is added to the environment of this process."""
+
+    def __init__(
+        self,
+        command: Sequence[str],
+        *,
+        env: Mapping[str, str] | None = None,
+        on_line: Callable[[str], None] | None = None,
+    ) -> None:
+        self.command = list(command)
+        _flush_output()
+        self._popen = subprocess.Popen(
+            self.command,
+            stdin=subprocess.DEVNULL,
+            stdout=None if on_line is None else subprocess.PIPE,
+            stderr=None if on_line is None else subprocess.STDOUT,
+            env={**os.environ, **(env or {})},
+            start_new_session=True,
+        )
+        self._ended, closed_at_end = os.pipe()
+        reader = None
+        if on_line is not None and self._popen.stdout is not None:
+            reader = threading.Thread(target=_read_lines, args=(self._popen.stdout, on_line), daemon=True)
+            reader.start()
+        threading.Thread(target=self._reap, args=(reader, closed_at_end), daemon=True).start()
+
+    @property
+    def pid(self) -> int:
+        """The process id of the command, which is also the id of its session and process group."""
+        return self._popen.pid
+
+    @property
+    def exit_code(self) -> int | None:
+        """The exit code, or the negative number of the signal that ended it; None while it runs."""
+        return self._popen.returncode if self.has_ended(within_s=0) else None
+
+    def has_ended(self, within_s: float | None) -> bool:
+        """Wait until the command has ended, at most so long; tell whether it has. None waits without limit."""
+        readable, _, _ = select.select([self._ended], [], [], within_s)
+        return bool(readable)
+
+    def wait_for_exit(self, timeout_s: float | None = None) -> int:
+        """Return the exit code when the command has ended; raise ``subprocess.TimeoutExpired`` after ``timeout_s``."""
+        if not self.has_ended(timeout_s):
+            raise subprocess.TimeoutExpired(self.command, timeout_s or 0.0)
+        return self._popen.returncode
+
+    def describe_exit(self) -> str:
+        """Return how the command ended, in words."""
+        code = self.exit_code
+        if code is None:
+            return "still running"
+        return f"exit code {code}" if code >= 0 else f"killed by signal {-code} ({_name_of_signal(-code)})"
+
+    def stop(self, grace_s: float = STOP_GRACE_S) -> None:
+        """End the command and what it started: SIGTERM, and SIGKILL after the grace. Return when it is gone."""
+        if self.has_ended(within_s=0):
+            return
+        deadline = time.monotonic() + grace_s
+        self._signal_group(signal.SIGTERM)
+        while time.monotonic() < deadline and self._signal_group(0):
+            time.sleep(_POLL_S)
+        self._signal_group(signal.SIGKILL)
+        self.has_ended(within_s=None)
+
+    def _signal_group(self, number: int) -> bool:
+        """Send a signal to all of the command's process group; tell whether there was anybody."""
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return False
+        except PermissionError:
+            # Somebody is there but not ours to signal (sudo); on macOS also a group of unreaped processes only.
+            return not self.has_ended(within_s=0)
+        return True
+
+    def _reap(self, reader: threading.Thread | None, closed_at_end: int) -> None:
+        self._popen.wait()
+        if reader is not None:
+            reader.join(_OUTPUT_GRACE_S)
+        os.close(closed_at_end)
+
+    def __del__(self) -> None:
+        ended: int | None = getattr(self, "_ended", None)
+        if ended is not None:
+            os.close(ended)
+
+
+def _read_lines(stream: IO[bytes], on_line: Callable[[str], None]) -> None:
+    with stream:
+        for raw in stream:
+            on_line(raw.decode("utf-8", errors="replace").rstrip("\r\n"))
+
+
+def _flush_output() -> None:
+    # What was printed before must come before what the command prints.
+    for stream in (sys.stdout, sys.stderr):
+        if stream is not None:  # pyright: ignore[reportUnnecessaryComparison]  # pythonw, daemons
+            stream.flush()
+
+
+def _name_of_signal(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
