@@ -1,4 +1,3 @@
-#!/usr/bin/env python3
 # SPDX-License-Identifier: Apache-2.0
 """Run aiflow straight from a checkout: ``python aiflow.py run workflow.py``.
 

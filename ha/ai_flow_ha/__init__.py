@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What several servers over one database need: the shared store, leases, election and membership.
+"""Who decides: leases over the shared store, and what several servers need of each other.
 
-The package stands between ``notification_service``, on which it builds, and ``ai_flow``, which uses it
-when a cluster is configured. A single machine needs nothing of it, so nothing here may be imported on
-the way to a plain ``aiflow run``.
+The package builds on ``notification_service`` and is used by ``ai_flow``. The lease is needed wherever
+two processes can share one home, so it is here for SQLite too; what only a cluster needs (the MySQL
+database, election, membership) may not be imported on the way to a plain ``aiflow run``.
 """
