@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast, overload
 
 from ai_flow.model.action import TaskAction
 from ai_flow.model.checks import checked_name
-from ai_flow.model.errors import InvalidUpstreamError, TaskOutsideWorkflowError
+from ai_flow.model.errors import TaskOutsideWorkflowError
 from ai_flow.model.options import TaskOptions, read_options
 from ai_flow.model.status import TaskStatus
 from ai_flow.model.workflow import Workflow, WorkflowContextManager
@@ -100,7 +100,7 @@ class Operator:
             raise TaskOutsideWorkflowError(self.name)
         #: The workflow that the task belongs to.
         self.workflow: Workflow = workflow
-        workflow._add_task(self)  # pyright: ignore[reportPrivateUsage]  # the other half of the same pair
+        workflow._add_task(self)  # the other half of the same pair
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}>"
@@ -130,11 +130,13 @@ class Operator:
 
         It starts again whenever one of them succeeds again while the latest runs of the others are successes.
         """
-        several = isinstance(tasks, Iterable) and not isinstance(tasks, str)
-        upstream = list(tasks) if several else [cast("Operator", tasks)]
+        if isinstance(tasks, (Operator, str)) or not isinstance(tasks, Iterable):
+            upstream = [cast("Operator", tasks)]
+        else:
+            upstream = list(tasks)
         for task in upstream:
             # Before it becomes the key of a dict: what is no operator may not even be hashable.
-            self.workflow._checked_upstream(self.name, task)  # pyright: ignore[reportPrivateUsage]
+            self.workflow._checked_upstream(self.name, task)
         self.action_on_task_status(TaskAction.START, dict.fromkeys(upstream, TaskStatus.SUCCESS))
 
 

@@ -46,7 +46,7 @@ class TaskOptions:
 
 
 def read_options(task_name: str, config: Mapping[str, object]) -> TaskOptions:
-    """Return the options among an operator's keyword arguments; raise ``InvalidOptionError`` for a wrong one."""
+    """Return the options among keyword arguments; raise ``InvalidOptionError`` for a wrong one."""
     reader = _Reader(task_name, config)
     periodic = config.get("periodic_expression")
     return TaskOptions(

@@ -89,7 +89,7 @@ class Workflow:
     ) -> None:
         """Take ``action`` on a task when an upstream task becomes its status and all others have theirs."""
         checked_action(action)
-        if not isinstance(upstream_task_status_dict, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(upstream_task_status_dict, Mapping):
             raise self._wrong_upstream(
                 task_name, f"{upstream_task_status_dict!r} is not a dict of tasks and statuses"
             )
@@ -137,7 +137,7 @@ class Workflow:
 
 
 class WorkflowContextManager:
-    """Knows whose ``with`` block the current thread is in: operators made there become that workflow's tasks."""
+    """Knows whose ``with`` block the current thread is in: operators made there become its tasks."""
 
     _of_thread = threading.local()
 

@@ -28,7 +28,7 @@ class BashOperator(AIFlowOperator):
     """
 
     def __init__(self, name: str, bash_command: str, **kwargs: Any) -> None:
-        if not isinstance(bash_command, str) or "\0" in bash_command:  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(bash_command, str) or "\0" in bash_command:
             raise InvalidOptionError(name, "bash_command", bash_command, "a text without zero characters")
         super().__init__(name, **kwargs)
         self.bash_command = bash_command
@@ -41,7 +41,8 @@ class BashOperator(AIFlowOperator):
     def await_termination(self, context: Context, timeout: int | None = None) -> None:
         """Wait for the end of the command; raise if its exit code is not 0.
 
-        With ``timeout``, raise ``subprocess.TimeoutExpired`` after that many seconds; the command then still runs.
+        With ``timeout``, raise ``subprocess.TimeoutExpired`` after that many seconds; the command then still
+        runs.
         """
         if self._process is None:
             raise AIFlowException(f"Task '{self.name}' has not been started.")

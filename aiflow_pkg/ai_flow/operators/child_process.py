@@ -3,15 +3,17 @@
 
 The command gets a session of its own, so that ending it reaches everything that it started and nothing else.
 Without a listener its output goes where the output of this process goes, untouched; with one, every line is
-decoded, given to the listener and written to the standard output.
+decoded and given to the listener instead.
 
-``stop`` may be called from a signal handler that interrupted ``wait_for_exit`` in the same thread, which is how a
-task process is told to stop. That rules out everything with a lock, ``Popen.wait`` and ``threading.Event`` included:
-a thread reaps the child and closes a pipe, and whoever waits polls the other end of the pipe.
+``stop`` may be called from a signal handler that interrupted ``wait_for_exit`` in the same thread, which is
+how a task process is told to stop. That rules out everything with a lock, ``Popen.wait`` and
+``threading.Event`` included: a thread reaps the child and closes a pipe, and whoever waits polls the other
+end of the pipe.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import select
 import signal
@@ -24,8 +26,8 @@ from typing import IO
 
 #: How long a command may take to end after SIGTERM before it is killed.
 STOP_GRACE_S = 5.0
-#: How long to wait for the rest of the output once a command has ended: a process that it left behind may hold the
-#: other end of the pipe for ever.
+#: How long to wait for the rest of the output once a command has ended: a process that it left behind may
+#: hold the other end of the pipe for ever.
 _OUTPUT_GRACE_S = 2.0
 _POLL_S = 0.02
 
@@ -59,7 +61,7 @@ class ChildProcess:
 
     @property
     def pid(self) -> int:
-        """The process id of the command, which is also the id of its session and process group."""
+        """The process id of the command, also the id of its session and process group."""
         return self._popen.pid
 
     @property
@@ -68,12 +70,13 @@ class ChildProcess:
         return self._popen.returncode if self.has_ended(within_s=0) else None
 
     def has_ended(self, within_s: float | None) -> bool:
-        """Wait until the command has ended, at most so long; tell whether it has. None waits without limit."""
-        readable, _, _ = select.select([self._ended], [], [], within_s)
-        return bool(readable)
+        """Wait until the command has ended, at most so long (None: no limit); tell whether it has."""
+        poll = select.poll()
+        poll.register(self._ended)
+        return bool(poll.poll(None if within_s is None else math.ceil(within_s * 1000)))
 
     def wait_for_exit(self, timeout_s: float | None = None) -> int:
-        """Return the exit code when the command has ended; raise ``subprocess.TimeoutExpired`` after ``timeout_s``."""
+        """Return the exit code once the command has ended; raise ``subprocess.TimeoutExpired`` in time."""
         if not self.has_ended(timeout_s):
             raise subprocess.TimeoutExpired(self.command, timeout_s or 0.0)
         return self._popen.returncode
@@ -86,7 +89,7 @@ class ChildProcess:
         return f"exit code {code}" if code >= 0 else f"killed by signal {-code} ({_name_of_signal(-code)})"
 
     def stop(self, grace_s: float = STOP_GRACE_S) -> None:
-        """End the command and what it started: SIGTERM, and SIGKILL after the grace. Return when it is gone."""
+        """End the command and what it started: SIGTERM, after the grace SIGKILL. Return when it is gone."""
         if self.has_ended(within_s=0):
             return
         deadline = time.monotonic() + grace_s
@@ -103,7 +106,7 @@ class ChildProcess:
         except ProcessLookupError:
             return False
         except PermissionError:
-            # Somebody is there but not ours to signal (sudo); on macOS also a group of unreaped processes only.
+            # Somebody is there but not ours to signal (sudo); on macOS also a group of unreaped processes.
             return not self.has_ended(within_s=0)
         return True
 
@@ -128,7 +131,7 @@ def _read_lines(stream: IO[bytes], on_line: Callable[[str], None]) -> None:
 def _flush_output() -> None:
     # What was printed before must come before what the command prints.
     for stream in (sys.stdout, sys.stderr):
-        if stream is not None:  # pyright: ignore[reportUnnecessaryComparison]  # pythonw, daemons
+        if stream is not None:  # pythonw, daemons
             stream.flush()
 
 

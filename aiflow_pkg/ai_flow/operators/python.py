@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 class PythonOperator(AIFlowOperator):
     """Calls ``python_callable`` with ``op_args`` and ``op_kwargs``, in a process of its own.
 
-    The task succeeds when the call returns, whatever it returns, and fails when it raises. A coroutine function is
-    run to its end.
+    The task succeeds when the call returns, whatever it returns, and fails when it raises. A coroutine
+    function is run to its end.
 
     >>> from ai_flow.model.workflow import Workflow
     >>> def greet(whom, greeting="Hello"):
@@ -47,9 +47,9 @@ class PythonOperator(AIFlowOperator):
                 python_callable,
                 "a function without 'yield': calling this one runs nothing",
             )
-        if op_args is not None and (isinstance(op_args, (str, bytes)) or not isinstance(op_args, Iterable)):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if isinstance(op_args, (str, bytes)) or not isinstance(op_args, (Iterable, type(None))):
             raise InvalidOptionError(name, "op_args", op_args, "a list of arguments")
-        if op_kwargs is not None and not isinstance(op_kwargs, Mapping):  # pyright: ignore[reportUnnecessaryIsInstance]
+        if not isinstance(op_kwargs, (Mapping, type(None))):
             raise InvalidOptionError(name, "op_kwargs", op_kwargs, "a dict of arguments by name")
         super().__init__(name, **kwargs)
         self.python_callable = python_callable

@@ -122,7 +122,7 @@ class TaskStatusAllMetCondition(Condition):
             "list[TaskStatusCondition]", _checked_parts(type(self).__name__, condition_list)
         )
         for part in self.conditions:
-            if not isinstance(part, TaskStatusCondition):  # pyright: ignore[reportUnnecessaryIsInstance]
+            if not isinstance(part, TaskStatusCondition):
                 raise InvalidConditionError(type(self).__name__, f"{part!r} is not a TaskStatusCondition")
         super().__init__(_keys_of(self.conditions))
 
