@@ -107,7 +107,8 @@ def end_processes(leaks: Leaks) -> None:
     for process in leaks.processes:
         try:
             process.kill()
-            process.wait(timeout=1)
+            if process.ppid() == os.getpid():
+                process.wait(timeout=1)
         except psutil.Error:
             continue
 
