@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Where files are kept that several machines or executions need."""
