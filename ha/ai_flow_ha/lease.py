@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The lease that says who decides.
 
-A lease is (holder, term, expiry). Taking it raises the term by one; every commit made under it checks the term inside
-its own transaction (``check_term``), so a former holder can believe what it likes: nothing of it commits. The expiry is
-on the boot clock of the machine, which no change of the wall clock moves. A holder whose process is dead (boot id, pid
-and creation time) is replaced at once; one that is stopped but alive is replaced when its lease has expired.
+A lease is (holder, term, expiry). Taking it raises the term by one; every commit made under it checks the
+term inside its own transaction (``check_term``), so a former holder can believe what it likes: nothing of
+it commits. The expiry is on the boot clock of the machine, which no change of the wall clock moves. A
+holder whose process is dead (boot id, pid and creation time) is replaced at once; one that is stopped but
+alive is replaced when its lease has expired.
 
 Left to the caller: renewing in time (each commit renews for free), and dropping everything it knows after a
 ``LeaseLostError``.
@@ -16,10 +17,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
+from ai_flow_ha.process_identity import ProcessIdentity, boot_clock_ms, own_identity
 from notification_service.database.port import ReadTransaction, WriteTransaction
 from notification_service.database.statements import load_statements
-
-from ai_flow_ha.process_identity import ProcessIdentity, boot_clock_ms, own_identity
 
 SQL = load_statements(__package__, "sql/lease.sql")
 
@@ -89,6 +89,11 @@ class Lease:
         process = ProcessIdentity(cast("str", boot_id), cast("int", pid), cast("float", created))
         return LeaseRow(cast("int", term), cast("str", holder), process, cast("int", expires))
 
+    def may_be_taken(self, tx: ReadTransaction) -> bool:
+        """Tell whether ``take`` would succeed now."""
+        seen = self.read(tx)
+        return seen is None or seen.is_free(self._now_boot_ms())
+
     def take(self, tx: WriteTransaction) -> bool:
         """Take the lease if it is free; call ``confirm`` after the commit."""
         seen = self.read(tx)
@@ -116,7 +121,11 @@ class Lease:
         if self.renewal_is_due:
             now = self._now_boot_ms()
             held = tx.execute(
-                SQL.renew_lease, name=self.name, term=term, holder=self.holder, expires_at_boot_ms=now + self.duration_ms
+                SQL.renew_lease,
+                name=self.name,
+                term=term,
+                holder=self.holder,
+                expires_at_boot_ms=now + self.duration_ms,
             )
             if held:
                 self._renewed_at_boot_ms = now

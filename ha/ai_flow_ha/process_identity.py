@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Who a process is, so that a recycled pid is never taken for it.
 
-A process is named by the boot of its machine, its pid and the time it was created. Two processes with the same
-three are the same process; a pid alone says nothing.
+A process is named by the boot of its machine, its pid and the time it was created. Two processes with the
+same three are the same process; a pid alone says nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ _SAME_MOMENT_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process of this or an earlier boot of this machine; ``created`` in seconds since the epoch or boot."""
+    """A process of this or an earlier boot of this machine; ``created`` in seconds since the epoch or boot.
+    A process of this or an earlier boot of this machine; ``created`` in seconds since the epoch or boot.
+    """
 
     boot_id: str
     pid: int
