@@ -64,7 +64,7 @@ class Reactor:
         self._selector.register(self._wake_reader, READABLE, self._drain_wake_pipe)
 
     def watch(self, file: FileLike, events: int, callback: Callable[[int], None]) -> None:
-        """Call ``callback(events)`` whenever ``file`` is ready; a second call changes the events and callback."""
+        """Call ``callback(events)`` whenever ``file`` is ready; a second call changes both."""
         if self.is_watching(file):
             self._selector.modify(file, events, callback)
         else:
@@ -90,7 +90,7 @@ class Reactor:
         return timer
 
     def call_soon_threadsafe(self, callback: Callable[[], None]) -> None:
-        """Call ``callback`` in the next turn; the one method that other threads and signal handlers may use."""
+        """Call ``callback`` in the next turn; the one method for other threads and signal handlers."""
         self._soon.append(callback)
         try:
             os.write(self._wake_writer, b"\0")

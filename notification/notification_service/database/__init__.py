@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The database port, its implementations and the migrations of the schema."""

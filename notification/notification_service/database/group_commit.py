@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Works of several threads in one transaction, so that one fsync pays for all of them.
+
+There is no writer thread: a caller that finds nobody committing leads, runs the works that have queued
+up, its own among them, and commits; the others wait until it tells them the outcome. Works that arrive
+meanwhile are the next group, and the leader hands the lead to the first of them.
+
+Each work is undone alone when it raises: the first of a group owns the transaction, the later ones run in a
+savepoint. If the commit itself fails, every work of the group gets that error.
+
+Safety of the lead: ``_led`` is true while some thread leads or has been told to. A thread that is interrupted
+while it waits takes its work out of the queue, or passes a lead on that it has just been given, so the
+queue never stands still.
+"""
+
+from __future__ import annotations
+
+import collections
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar, cast
+
+from notification_service.database.port import WriteTransaction
+
+T = TypeVar("T")
+Work = Callable[[WriteTransaction], object]
+
+#: A group takes in no more works after this time, so that nobody else waits long for the write lock.
+GROUP_LIMIT_S = 0.05
+
+
+class WriteSession(Protocol):
+    """The write side of a database, held by one thread at a time."""
+
+    def acquire(self) -> None: ...
+
+    def release(self) -> None: ...
+
+    def begin(self) -> WriteTransaction: ...
+
+    def commit(self) -> None: ...
+
+    def roll_back(self) -> None: ...
+
+    def savepoint(self) -> None: ...
+
+    def keep_savepoint(self) -> None: ...
+
+    def undo_savepoint(self) -> None: ...
+
+    @property
+    def in_transaction(self) -> bool: ...
+
+
+class _Pending:
+    """One caller's work and the gate at which the caller waits."""
+
+    __slots__ = ("error", "gate", "leads", "ran", "result", "work")
+
+    def __init__(self, work: Work) -> None:
+        self.work = work
+        self.ran = False
+        self.result: object = None
+        self.error: Exception | None = None
+        self.leads = False
+        self.gate = threading.Lock()
+        self.gate.acquire()
+
+    def run(self, tx: WriteTransaction) -> None:
+        self.result = self.work(tx)
+        self.ran = True
+
+    def outcome(self) -> Any:
+        if self.error is not None:
+            raise self.error
+        return self.result
+
+
+class GroupCommit:
+    """Let threads share transactions of one write session."""
+
+    def __init__(self, session: WriteSession) -> None:
+        self._session = session
+        self._mutex = threading.Lock()
+        self._queue: collections.deque[_Pending] = collections.deque()
+        self._led = False
+
+    def run(self, work: Callable[[WriteTransaction], T]) -> T:
+        """Run one work and return its result after the commit that makes it durable."""
+        mine = _Pending(work)
+        with self._mutex:
+            self._queue.append(mine)
+            mine.leads = not self._led
+            self._led = True
+        if not mine.leads:
+            self._wait(mine)
+        if mine.leads:
+            self._lead(mine)
+        return cast(T, mine.outcome())
+
+    def _wait(self, mine: _Pending) -> None:
+        try:
+            mine.gate.acquire()
+        except BaseException:
+            with self._mutex:
+                if mine in self._queue:
+                    self._queue.remove(mine)
+                if mine.leads:
+                    self._pass_on_lead()
+            raise
+
+    def _lead(self, mine: _Pending) -> None:
+        group: list[_Pending] = []
+        try:
+            self._session.acquire()
+            try:
+                self._commit_group(group)
+            finally:
+                self._session.release()
+        except Exception as error:
+            self._fail(group, error)
+        except BaseException:
+            self._give_back(group, mine)
+            raise
+        finally:
+            with self._mutex:
+                self._pass_on_lead()
+            for pending in group:
+                if pending is not mine:
+                    pending.gate.release()
+
+    def _commit_group(self, group: list[_Pending]) -> None:
+        session = self._session
+        tx = session.begin()
+        ends_s = time.monotonic() + GROUP_LIMIT_S
+        owned = False
+        try:
+            while (pending := self._take(group)) is not None:
+                if owned:
+                    self._run_in_savepoint(pending, tx)
+                else:
+                    owned = self._run_as_owner(pending, tx)
+                if time.monotonic() >= ends_s:
+                    break
+            if owned:
+                session.commit()
+        finally:
+            # An interrupt can arrive between the commit and its return: what is not open any more is done.
+            committed = owned and not session.in_transaction
+            session.roll_back()
+            for pending in group:
+                pending.ran = pending.ran and committed
+
+    def _run_as_owner(self, pending: _Pending, tx: WriteTransaction) -> bool:
+        try:
+            pending.run(tx)
+        except Exception as error:
+            pending.error = error
+            self._session.roll_back()
+            self._session.begin()
+            return False
+        return True
+
+    def _run_in_savepoint(self, pending: _Pending, tx: WriteTransaction) -> None:
+        self._session.savepoint()
+        try:
+            pending.run(tx)
+        except Exception as error:
+            if not self._session.in_transaction:
+                raise  # a full disk, for example: SQLite has rolled back the whole group
+            pending.error = error
+            self._session.undo_savepoint()
+        else:
+            self._session.keep_savepoint()
+
+    def _take(self, group: list[_Pending]) -> _Pending | None:
+        with self._mutex:
+            if not self._queue:
+                return None
+            pending = self._queue.popleft()
+        group.append(pending)
+        return pending
+
+    def _fail(self, group: list[_Pending], error: Exception) -> None:
+        """Give the error to all that were in the transaction; if there was none, to all that wait for one."""
+        if not group:
+            with self._mutex:
+                group.extend(self._queue)
+                self._queue.clear()
+        for pending in group:
+            pending.error = pending.error or error
+
+    def _give_back(self, group: list[_Pending], mine: _Pending) -> None:
+        """Queue the works of others again after the leader was interrupted; call it without the mutex."""
+        undone = [p for p in group if p is not mine and not p.ran and p.error is None]
+        group[:] = [p for p in group if p not in undone]
+        with self._mutex:
+            if mine in self._queue:
+                self._queue.remove(mine)
+            self._queue.extendleft(reversed(undone))
+
+    def _pass_on_lead(self) -> None:
+        """Make the first waiting caller the leader; call it with the mutex held."""
+        if self._queue:
+            self._queue[0].leads = True
+            self._queue[0].gate.release()
+        else:
+            self._led = False
