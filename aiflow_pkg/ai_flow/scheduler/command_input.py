@@ -15,7 +15,7 @@ from ai_flow.engine.decide import Engine, Outcome
 from ai_flow.engine.world import StopOrigin
 from ai_flow.model.action import TaskAction
 from ai_flow.model.status import WorkflowStatus
-from ai_flow.scheduler.log_input import context_of
+from ai_flow.scheduler.log_input import context_of, offset_of
 from ai_flow.store import world_store
 from ai_flow.store.world_store import GraphCache
 from notification_service.database.port import WriteTransaction
@@ -33,14 +33,14 @@ def apply_command(tx: WriteTransaction, engine: Engine, graphs: GraphCache, even
         _apply(tx, engine, graphs, event, context)
     except (KeyError, TypeError, ValueError) as error:
         engine.changes.refusals.append(
-            (event.offset or 0, f"the command {event.value} is malformed: {error!r}")
+            (offset_of(event), f"the command {event.value} is malformed: {error!r}")
         )
 
 
 def _apply(
     tx: WriteTransaction, engine: Engine, graphs: GraphCache, event: Event, context: Mapping[str, Any]
 ) -> None:
-    kind, offset = event.value, event.offset or 0
+    kind, offset = event.value, offset_of(event)
     if kind == "START_WORKFLOW_EXECUTION":
         _start_execution(tx, engine, graphs, int(context["workflow_execution_id"]), offset)
     elif kind == "STOP_WORKFLOW_EXECUTION":

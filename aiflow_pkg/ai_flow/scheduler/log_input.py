@@ -14,6 +14,12 @@ from notification_service.model.event import Event
 SCHEDULER_SENDER = "aiflow_scheduler"
 
 
+def offset_of(event: Event) -> int:
+    """Return the offset of an event of the log, which always has one."""
+    assert event.offset is not None
+    return event.offset
+
+
 def is_own(event: Event) -> bool:
     """Tell whether a scheduler emitted the event, so that its rules have been evaluated already."""
     return event.sender == SCHEDULER_SENDER
@@ -40,7 +46,7 @@ def occurrence_of(event: Event) -> Occurrence:
     context = context_of(event)
     status = context.get("task_status")
     return Occurrence(
-        offset=event.offset or 0,
+        offset=offset_of(event),
         namespace=event.namespace or "",
         key=event.key,
         execution_id=_id_in(context.get("workflow_execution_id")),

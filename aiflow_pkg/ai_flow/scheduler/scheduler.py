@@ -24,7 +24,7 @@ from ai_flow.engine.decide import Engine, Outcome
 from ai_flow.engine.world import Execution, RuleId, ScopeId, TaskRun, Verdict, World
 from ai_flow.model.execution_type import ExecutionType
 from ai_flow.scheduler.command_input import apply_command
-from ai_flow.scheduler.log_input import SCHEDULER_SENDER, is_command, is_own, occurrence_of
+from ai_flow.scheduler.log_input import SCHEDULER_SENDER, is_command, is_own, occurrence_of, offset_of
 from ai_flow.store import attempts, runners, world_store
 from ai_flow.store.attempts import ClaimedAttempt, FinishedAttempt
 from ai_flow.store.commands import Commands
@@ -209,7 +209,7 @@ class Scheduler:
         self._append_emitted(tx, engine, now_ms)
         result.stops += engine.changes.stops
         result.finished += engine.changes.finished
-        cursor = tail[-1].offset if result.more else self._log.head(tx)
+        cursor = offset_of(tail[-1]) if result.more else self._log.head(tx)
         if cursor != self._cursor:
             world_store.move_cursor(tx, from_offset=self._cursor, to_offset=cursor)
         folds = world_store.write_changes(tx, engine.changes, now_ms=now_ms, runner_id=self._runner_id)
@@ -246,9 +246,8 @@ class Scheduler:
     ) -> None:
         for outcome in outcomes:
             if attempts.finish(tx, outcome):
-                engine.outcome(
-                    Outcome(attempt_id=outcome.attempt_id, outcome=outcome.outcome, reason=outcome.reason)
-                )
+                word = attempts.outcome_word(outcome)
+                engine.outcome(Outcome(attempt_id=outcome.attempt_id, outcome=word, reason=outcome.reason))
 
     def _append_emitted(self, tx: WriteTransaction, engine: Engine, now_ms: int) -> None:
         emitted = engine.changes.events
@@ -310,9 +309,8 @@ class Scheduler:
         self._engine = None
         for outcome in inputs.outcomes:
             if attempts.finish(tx, outcome):
-                self._commands.report_outcome(
-                    tx, outcome.attempt_id, outcome.outcome, outcome.reason, now_ms=now_ms
-                )
+                word = attempts.outcome_word(outcome)
+                self._commands.report_outcome(tx, outcome.attempt_id, word, outcome.reason, now_ms=now_ms)
         for attempt_id in attempts.stopped_before_claim(tx, self._owners):
             if attempts.finish_unclaimed(tx, attempt_id, now_ms=now_ms):
                 self._commands.report_outcome(tx, attempt_id, "STOPPED", None, now_ms=now_ms)

@@ -28,6 +28,8 @@ class FinishedAttempt(Protocol):
     @property
     def outcome(self) -> str: ...
     @property
+    def never_started(self) -> bool: ...
+    @property
     def reason(self) -> str | None: ...
     @property
     def exit_code(self) -> int | None: ...
@@ -55,12 +57,17 @@ class ClaimedAttempt:
     try_number: int
 
 
+def outcome_word(attempt: FinishedAttempt) -> str:
+    """Return how the attempt ended as the store and the engine call it."""
+    return "NEVER_STARTED" if attempt.never_started else str(attempt.outcome)
+
+
 def finish(tx: WriteTransaction, attempt: FinishedAttempt) -> bool:
     """Record an outcome; return False when the attempt has one already."""
     changed = tx.execute(
         SQL.finish_attempt,
         id=attempt.attempt_id,
-        outcome=attempt.outcome,
+        outcome=outcome_word(attempt),
         reason=attempt.reason,
         exit_code=attempt.exit_code,
         signal=attempt.signal,

@@ -107,4 +107,6 @@ class Commands:
         event = Event(SCHEDULING_KEY, kind)
         event.sender = COMMAND_SENDER
         event.context = json.dumps(context)
-        return self.log.append_in(tx, [event], now_ms=now_ms)[0].offset
+        offset = self.log.append_in(tx, [event], now_ms=now_ms)[0].offset
+        assert offset is not None
+        return offset

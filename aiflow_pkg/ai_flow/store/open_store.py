@@ -31,7 +31,7 @@ class Store:
 
 
 def open_store(home: Home, clock: Clock | None = None) -> Store:
-    """Open the store of ``home``, making what is missing; raise ``DatabaseError`` with the reason if it cannot."""
+    """Open the store of ``home``, making what is missing; raise ``DatabaseError`` saying why it cannot."""
     home.make()
     clock = clock or SystemClock()
     database = SqliteDatabase(home.database, migrations=STORE_MIGRATIONS, clock=clock)

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""A runner: one process that supervises tasks, and decides while it holds the scheduler lease.
+
+It ties the scheduler to the executor, to the condition hosts and to the socket of its tasks, all on one
+thread and one loop. A turn waits until something comes in, commits it in one step, and then does what the
+step decided: acknowledge sends, start and stop processes, push events to listeners. Nothing is started
+before its claim is durable, and no outcome is forgotten before its commit.
+
+Polling the store always works; the wake file only makes it prompt. After a wake-up the store is polled at
+once and then at growing intervals, because the hint can arrive before the commit is visible.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ai_flow.common.home import Home
+from ai_flow.engine.world import RuleId, ScopeId, Verdict
+from ai_flow.executor.attempt import AttemptFinished, AttemptSpec
+from ai_flow.executor.condition_hosts import ConditionHosts
+from ai_flow.executor.local_executor import LocalExecutor
+from ai_flow.scheduler.scheduler import Inputs, Scheduler, Send, StepResult
+from ai_flow.server.condition_asker import ConditionAsker
+from ai_flow.server.facts import Facts
+from ai_flow.store.attempts import ClaimedAttempt
+from ai_flow.store.open_store import Store
+from notification_service.clock import Clock
+from notification_service.database.errors import DatabaseError
+from notification_service.gateway import Gateway, PendingSend
+from notification_service.reactor import Reactor, Timer
+
+_log = logging.getLogger(__name__)
+
+#: Seconds between polls of the store when nobody gives a hint.
+IDLE_POLL_S = 0.5
+#: After a hint: the first poll, the longest pause between polls, and for how long they go on.
+_FIRST_POLL_S, _LONGEST_POLL_S, _POLLS_FOR_S = 0.0002, 0.02, 0.1
+#: Seconds between looks for supervising processes that died.
+_LOOK_FOR_GONE_S = 1.0
+#: Seconds before a failed commit is tried again.
+_RETRY_COMMIT_S = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunnerParts:
+    """What a runner is made of; whoever makes the parts also closes them."""
+
+    home: Home
+    store: Store
+    clock: Clock
+    reactor: Reactor
+    scheduler: Scheduler
+    executor: LocalExecutor
+    gateway: Gateway
+    hosts: ConditionHosts
+
+
+class Runner:
+    """Takes turns: wait, commit what came in, do what was decided."""
+
+    def __init__(
+        self, parts: RunnerParts, *, stop_grace_s: float, on_step: Callable[[StepResult], None]
+    ) -> None:
+        self._parts = parts
+        self._stop_grace_s = stop_grace_s
+        self._on_step = on_step
+        self._facts = Facts(parts.store)
+        self._asker = ConditionAsker(
+            home=parts.home,
+            store=parts.store,
+            facts=self._facts,
+            hosts=parts.hosts,
+            on_verdict=self._take_verdict,
+        )
+        self._outcomes: list[AttemptFinished] = []
+        self._verdicts: list[tuple[ScopeId, RuleId, Verdict]] = []
+        self._sends: list[PendingSend] = []
+        self._step_is_wanted = True
+        self._step_not_before_s = 0.0
+        self._gone_is_suspected = False
+        self._poll: Timer | None = None
+        self._poll_pause_s = IDLE_POLL_S
+        self._poll_fast_until_s = 0.0
+        self._schedule_poll(IDLE_POLL_S)
+        parts.reactor.call_later(_LOOK_FOR_GONE_S, self._look_for_gone)
+
+    # What comes in.
+
+    def take_report(self, finished: AttemptFinished) -> None:
+        """Take the end of an attempt from the executor."""
+        if finished.superseded:
+            self._parts.executor.acknowledge(finished.attempt_id)
+            return
+        self._outcomes.append(finished)
+        self._step_is_wanted = True
+
+    def want_step(self) -> None:
+        """Have a step made in this turn: something was queued for it."""
+        self._step_is_wanted = True
+
+    def hint(self) -> None:
+        """Poll the store soon: another process may have committed something."""
+        self._poll_fast_until_s = self._parts.clock.monotonic_s() + _POLLS_FOR_S
+        if self._poll_pause_s > _LONGEST_POLL_S:
+            self._schedule_poll(_FIRST_POLL_S)
+
+    def _take_verdict(self, scope_id: ScopeId, rule: RuleId, verdict: Verdict) -> None:
+        self._verdicts.append((scope_id, rule, verdict))
+        self._step_is_wanted = True
+
+    # Turns.
+
+    def turn(self, max_wait_s: float | None = None) -> None:
+        """Wait for something to do, at most ``max_wait_s``, and do it."""
+        self._parts.reactor.run_once(self._wait_s(max_wait_s))
+        if self._step_is_wanted and self._parts.clock.monotonic_s() >= self._step_not_before_s:
+            self.step()
+
+    def step(self) -> None:
+        """Commit everything that came in, and do what that decides."""
+        self._step_is_wanted = False
+        self._sends += self._parts.gateway.take_sends()
+        inputs = Inputs(
+            sends=[
+                Send(drafts=send.drafts, producer=send.producer, sequence=send.sequence)
+                for send in self._sends
+            ],
+            outcomes=self._outcomes,
+            verdicts=self._verdicts,
+            free_slots=self._parts.executor.free_slots(),
+            look_for_gone=self._gone_is_suspected,
+        )
+        try:
+            result = self._parts.scheduler.step(inputs)
+        except DatabaseError as error:
+            self._postpone(error)
+            return
+        self._carry_out(inputs, result)
+
+    def _postpone(self, error: DatabaseError) -> None:
+        """Tell senders that it failed; keep what must not be forgotten for the next try."""
+        _log.error("runner.commit_failed error=%s", error)
+        for send in self._sends:
+            self._parts.gateway.reject(send, error)
+        self._sends = []
+        self._step_is_wanted = True
+        self._step_not_before_s = self._parts.clock.monotonic_s() + _RETRY_COMMIT_S
+
+    def _carry_out(self, inputs: Inputs, result: StepResult) -> None:
+        for launch in result.launches:
+            self._parts.executor.launch(self._spec(launch))
+        for attempt_id in result.stops:
+            self._parts.executor.stop(attempt_id, grace_s=self._stop_grace_s)
+        for send, events in zip(self._sends, result.stored, strict=True):
+            self._parts.gateway.acknowledge(send, events)
+        for finished in self._outcomes:
+            self._parts.executor.acknowledge(finished.attempt_id)
+        self._sends, self._outcomes, self._verdicts = [], [], []
+        self._gone_is_suspected = False
+        self._parts.gateway.after_commit()
+        self._asker.ask(self._parts.scheduler.engine)
+        self._step_is_wanted = self._step_is_wanted or result.more
+        self._on_step(result)
+
+    def _wait_s(self, max_wait_s: float | None) -> float | None:
+        now_s = self._parts.clock.monotonic_s()
+        waits = [max_wait_s] if max_wait_s is not None else []
+        if self._step_is_wanted:
+            waits.append(max(0.0, self._step_not_before_s - now_s))
+        due_ms = self._parts.scheduler.next_due_ms()
+        if due_ms is not None:
+            until_due_s = (due_ms - self._parts.clock.now_ms()) / 1000
+            if until_due_s <= 0:
+                self._step_is_wanted = True
+            waits.append(max(0.0, until_due_s))
+        return min(waits, default=None)
+
+    # Looking at the store.
+
+    def _schedule_poll(self, pause_s: float) -> None:
+        if self._poll is not None:
+            self._poll.cancel()
+        self._poll_pause_s = pause_s
+        self._poll = self._parts.reactor.call_later(pause_s, self._poll_store)
+
+    def _poll_store(self) -> None:
+        free_slots = self._parts.executor.free_slots()
+        if not self._step_is_wanted and self._parts.scheduler.has_news(free_slots=free_slots):
+            self._step_is_wanted = True
+        fast = self._parts.clock.monotonic_s() < self._poll_fast_until_s
+        self._schedule_poll(min(self._poll_pause_s * 2, _LONGEST_POLL_S) if fast else IDLE_POLL_S)
+
+    def _look_for_gone(self) -> None:
+        if self._parts.scheduler.somebody_is_gone():
+            self._gone_is_suspected = self._step_is_wanted = True
+        self._parts.reactor.call_later(_LOOK_FOR_GONE_S, self._look_for_gone)
+
+    # Launching.
+
+    def _spec(self, claimed: ClaimedAttempt) -> AttemptSpec:
+        snapshot = self._facts.snapshot(claimed.snapshot_id)
+        execution = self._facts.execution(claimed.execution_id)
+        task: Mapping[str, Any] = snapshot.tasks[claimed.task]
+        home = self._parts.home
+        where = Path(snapshot.workflow) / str(claimed.execution_id)
+        suffix = "" if claimed.try_number == 1 else f".{claimed.try_number}"
+        return AttemptSpec(
+            attempt_id=claimed.attempt_id,
+            workflow_execution_id=claimed.execution_id,
+            workflow_name=snapshot.workflow,
+            namespace=snapshot.namespace,
+            task_name=claimed.task,
+            sequence_number=claimed.sequence_number,
+            try_number=claimed.try_number,
+            kind=task["kind"],
+            bash_command=task["bash_command"],
+            task=task,
+            task_names=list(snapshot.tasks),
+            bundle_dir=home.snapshots / snapshot.bundle,
+            entry=snapshot.entry,
+            working_dir=home.working_dir / where,
+            log_path=home.logs / where / claimed.task / f"{claimed.sequence_number}{suffix}.log",
+            env=task["env"],
+            params=execution.params,
+            timeout_s=task["timeout"],
+            stop_grace_s=self._stop_grace_s,
+            snapshot=snapshot.bundle,
+        )
