@@ -84,7 +84,7 @@ class Rig:
         self.runner_dir = directory / "runner"
         self.runner_dir.mkdir(parents=True)
         self.reactor = Reactor()
-        self.spawner = SubprocessSpawner(self.reactor, python=python, sdk_roots=SDK_ROOTS)
+        self.spawner = SubprocessSpawner(self.reactor, python=python)
         self.counting = CountingSpawner(self.spawner)
         self.pool = ConditionHosts(
             self.reactor, SystemClock(), self.counting, runner_dir=self.runner_dir, **options

@@ -22,6 +22,7 @@ from tests.executor.condition_support import (
     alive,
     event,
 )
+from tests.support import wait_until
 
 pytestmark = pytest.mark.slow
 
@@ -140,10 +141,7 @@ def test_dead_host_fails_its_request_only(make_rig: RigMaker, action: str, error
 
 
 def test_host_that_closes_its_channel_is_killed(make_rig: RigMaker, tmp_path: Path) -> None:
-    python = tmp_path / "python"
-    python.write_text('#!/bin/bash\neval "exec $3>&-"\nexec sleep 600\n')
-    python.chmod(0o755)
-    hosts = make_rig(python=str(python))
+    hosts = make_rig(python=python_that_runs(tmp_path, 'eval "exec $4>&-"\nexec sleep 600'))
     snapshot = hosts.snapshot(SCRIPTED)
 
     assert hosts.error(snapshot) == "the process loading the workflow file closed its channel"
@@ -209,7 +207,7 @@ def test_python_that_does_not_exist_is_named(make_rig: RigMaker) -> None:
 
 
 def test_another_host_starts_only_when_a_request_has_to_wait(make_rig: RigMaker) -> None:
-    hosts = make_rig()
+    hosts = make_rig(grow_after_s=5.0)
     snapshot = hosts.snapshot(SCRIPTED)
 
     verdicts = [hosts.ask(snapshot, **do("yes")) for _ in range(40)]
@@ -363,6 +361,75 @@ def test_close_kills_what_is_under_way(make_rig: RigMaker, tmp_path: Path) -> No
     assert verdicts == []
 
 
+#: A program that forks hosts from itself, without a fresh interpreter, as a fork server does.
+_FORKING = """
+import json, os, signal, socket, sys
+sys.path[:0] = {paths!r}
+from ai_flow.runtime import condition_host
+signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGALRM, signal.SIGTERM))
+signal.signal(signal.SIGTERM, lambda *_: None)
+boot, fd = json.loads(sys.argv[3]), int(sys.argv[4])
+if (pid := os.fork()) == 0:
+    condition_host.main(socket.socket(fileno=fd), boot["config"])
+os.close(fd)
+os._exit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def python_that_runs(directory: Path, line: str) -> str:
+    """Return an executable that runs ``line`` with the arguments that a Python would get."""
+    path = directory / "python"
+    path.write_text(f"#!/bin/bash\n{line}\n")
+    path.chmod(0o755)
+    return str(path)
+
+
+def test_host_may_be_forked_from_a_running_python(make_rig: RigMaker, tmp_path: Path) -> None:
+    program = tmp_path / "forking.py"
+    program.write_text(_FORKING.format(paths=SDK_ROOTS))
+    hosts = make_rig(python=python_that_runs(tmp_path, f'exec {sys.executable} {program} "$@"'))
+    snapshot = hosts.snapshot("""
+        import signal
+        class Forked(Condition):
+            def is_met(self, event, context):
+                print("evaluated")
+                if event.value:
+                    os._exit(int(event.value))
+                assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+                assert not signal.pthread_sigmask(signal.SIG_BLOCK, ())
+                return os.getsid(0) == os.getpid()
+        w = rule(Forked(["go"]))
+    """)
+
+    verdict = hosts.verdict(snapshot)
+
+    assert (verdict.error, verdict.met) == (None, True)
+    assert hosts.error(snapshot, event=event(value="5")) == "the condition's process exited (exit code 5)"
+    assert hosts.log(snapshot) == "evaluated\nevaluated\n"
+
+
+def test_python_without_any_package_can_evaluate(make_rig: RigMaker, tmp_path: Path) -> None:
+    # Without ``site`` there are no installed packages.
+    hosts = make_rig(python=python_that_runs(tmp_path, f'exec {sys.executable} -S -E "$@"'))
+    snapshot = hosts.snapshot("""
+        class Total:
+            value = 5
+        class Sums(Condition):
+            def is_met(self, event, context):
+                state = context.get_state(ValueStateDescriptor(name="total"))
+                was = state.value()
+                state.update(Total())
+                return was is not None and was.value == 5
+        w = rule(Sums(["go"]))
+    """)
+
+    first = hosts.verdict(snapshot)
+    second = hosts.verdict(snapshot, states=first.states)
+
+    assert (first.error, first.met) == (None, False)
+    assert (second.error, second.met) == (None, True)
+
+
 _SUPERVISOR = """
 import sys
 sys.path[:0] = {paths!r}
@@ -386,16 +453,9 @@ def test_host_ends_when_its_supervisor_is_killed(make_rig: RigMaker, tmp_path: P
             *(str(tmp_path / "other"), str(snapshot.bundle_dir), f"{action} {pids}"),
         ]
     )
-    _wait_until(lambda: bool(pids_in(pids)))
+    wait_until(lambda: bool(pids_in(pids)), 20.0)
 
     supervisor.kill()
     supervisor.wait()
 
-    _wait_until(lambda: not alive(pids_in(pids)[0]))
-
-
-def _wait_until(fact: Callable[[], bool], timeout_s: float = 20.0) -> None:
-    until_s = time.monotonic() + timeout_s
-    while not fact():
-        assert time.monotonic() < until_s
-        time.sleep(0.01)
+    wait_until(lambda: not alive(pids_in(pids)[0]), 20.0)

@@ -55,6 +55,7 @@ class ConditionHosts:
         hosts_in_all: int = 16,
         time_limit_s: float = 10.0,
         idle_limit_s: float = 60.0,
+        grow_after_s: float = GROW_AFTER_S,
         load_limit_s: float = LOAD_LIMIT_S,
         reload_after_s: float = RELOAD_AFTER_S,
     ) -> None:
@@ -65,6 +66,7 @@ class ConditionHosts:
         self.hosts_per_snapshot = hosts_per_snapshot
         self.time_limit_s = time_limit_s
         self.idle_limit_s = idle_limit_s
+        self.grow_after_s = grow_after_s
         self.load_limit_s = load_limit_s
         self.reload_after_s = reload_after_s
         self._hosts_in_all = hosts_in_all
@@ -152,6 +154,7 @@ class _SnapshotHosts:
         )
         self._queue: collections.deque[_Evaluation] = collections.deque()
         self._under_way: dict[HostLink, _Evaluation] = {}
+        self._is_closed = False
         self._load_error: str | None = None
         #: When a host was last ready: what waited for it to start has not waited for a busy one.
         self._ready_s = 0.0
@@ -163,11 +166,12 @@ class _SnapshotHosts:
         self._queue.append(evaluation)
         if self._load_error is not None:
             # Not from inside ``evaluate``: the caller has not yet noted that it waits.
-            self._pool.reactor.call_soon_threadsafe(self._refuse_or_dispatch)
+            self._pool.reactor.call_soon_threadsafe(self._dispatch)
         else:
             self._dispatch()
 
     def close(self) -> None:
+        self._is_closed = True
         self._queue.clear()
         self._under_way.clear()
         self._growth.close()
@@ -188,6 +192,8 @@ class _SnapshotHosts:
 
     def host_failed_to_load(self, link: HostLink, error: str) -> None:
         del link
+        if self._is_closed:
+            return
         _log.warning("condition_host.not_loaded", extra={"snapshot": self.snapshot, "error": error})
         if self._has_link(LinkState.IDLE, LinkState.BUSY):
             # The others go on, so the file is not to blame; perhaps there is no memory for one more.
@@ -195,7 +201,7 @@ class _SnapshotHosts:
             return
         self._load_error = error
         self._reload.set(self._pool.reload_after_s)
-        self._refuse_all()
+        self._refuse_all(error)
 
     def host_gone(self, link: HostLink) -> None:
         self.links.remove(link)
@@ -206,6 +212,9 @@ class _SnapshotHosts:
 
     def _dispatch(self) -> None:
         """Give waiting requests to idle hosts, oldest first, and see to it that there are hosts."""
+        if self._load_error is not None:
+            self._refuse_all(self._load_error)
+            return
         self._drop_cancelled()
         while self._queue and (link := self._idle_link()) is not None:
             evaluation = self._queue.popleft()
@@ -219,7 +228,7 @@ class _SnapshotHosts:
             self._start_host()
         elif not self._has_link(LinkState.STARTING):
             busy_since_s = max(self._queue[0].since_s, self._ready_s)
-            due_s = max(busy_since_s + GROW_AFTER_S, self._growth_pause_s)
+            due_s = max(busy_since_s + self._pool.grow_after_s, self._growth_pause_s)
             self._growth.set(max(0.0, due_s - self._pool.clock.monotonic_s()))
 
     def _grow(self) -> None:
@@ -230,7 +239,6 @@ class _SnapshotHosts:
 
     def _start_host(self) -> None:
         self._pool.make_room()
-        self._copies.mkdir(mode=0o700, parents=True, exist_ok=True)
         link = HostLink(
             self,
             self._pool.reactor,
@@ -240,6 +248,7 @@ class _SnapshotHosts:
             idle_limit_s=self._pool.idle_limit_s,
         )
         try:
+            self._copies.mkdir(mode=0o700, parents=True, exist_ok=True)
             link.start(self._pool.spawn_host)
         except OSError as error:
             reason = f"the process for conditions could not be started: {error}"
@@ -258,13 +267,9 @@ class _SnapshotHosts:
         while self._queue and self._queue[0].callback is None:
             self._queue.popleft()
 
-    def _refuse_or_dispatch(self) -> None:
-        self._refuse_all()
-        self._dispatch()
-
-    def _refuse_all(self) -> None:
-        while self._load_error is not None and self._queue:
-            self._pool.settle(self._queue.popleft(), Verdict(error=self._load_error))
+    def _refuse_all(self, load_error: str) -> None:
+        while self._queue:
+            self._pool.settle(self._queue.popleft(), Verdict(error=load_error))
 
     def _forget_load_error(self) -> None:
         self._load_error = None

@@ -9,15 +9,15 @@ process is noticed through its pidfd on the loop; where the system has none, a t
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import socket
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 from ai_flow.executor.condition_requests import HostExit, HostRequest
+from ai_flow.executor.launch import child_command, child_environment
 from notification_service.reactor import READABLE, Reactor, Timer
 
 #: How often to look for the end of a process without pidfd.
@@ -25,41 +25,28 @@ _LOOK_EVERY_S = 0.1
 #: Killed processes are gone within moments; one stuck in the kernel is left to init.
 _CLOSE_WAIT_S = 2.0
 
-_BOOT = """
-import sys
-fd, request, sys.path[:1] = int(sys.argv[1]), sys.argv[2], sys.argv[3:]
-from ai_flow.runtime.condition_host import boot
-boot(fd, request)
-"""
-
 
 class SubprocessSpawner:
     """A ``SpawnHost`` on ``subprocess``; one for all snapshots that share an interpreter."""
 
-    def __init__(self, reactor: Reactor, *, python: str, sdk_roots: Sequence[str]) -> None:
+    def __init__(self, reactor: Reactor, *, python: str) -> None:
         self._reactor = reactor
         self._python = python
-        self._sdk_roots = list(sdk_roots)
         self._children: set[_Child] = set()
 
     def __call__(
         self, request: HostRequest, channel: socket.socket, on_exit: Callable[[HostExit], None]
     ) -> _Child:
+        command = child_command(self._python, "ai_flow.runtime.condition_host:boot", request.fields())
         with open(request.log_path, "ab", opener=_private) as log:
             process = subprocess.Popen(
-                [
-                    self._python,
-                    "-c",
-                    _BOOT,
-                    str(channel.fileno()),
-                    json.dumps(request.fields()),
-                    *self._sdk_roots,
-                ],
+                [*command, str(channel.fileno())],
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
                 pass_fds=(channel.fileno(),),
                 start_new_session=True,
+                env=child_environment(),
             )
         channel.close()
         child = _Child(process, self._reactor, on_exit, self._children.discard)

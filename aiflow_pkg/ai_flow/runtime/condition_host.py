@@ -15,7 +15,6 @@ from __future__ import annotations
 import base64
 import contextlib
 import io
-import json
 import os
 import pickle
 import select
@@ -55,9 +54,9 @@ class ConditionError(Exception):
     """A condition cannot be evaluated for a reason that is no exception of the user's code."""
 
 
-def boot(channel_fd: int, request: str) -> NoReturn:
-    """Run a host on an inherited file descriptor; ``request`` is JSON."""
-    main(socket.socket(fileno=channel_fd), json.loads(request))
+def boot(request: Message, channel_fd: str) -> NoReturn:
+    """Run a host in a fresh interpreter, on an inherited file descriptor."""
+    main(socket.socket(fileno=int(channel_fd)), request)
 
 
 def main(channel: socket.socket, request: Message) -> NoReturn:
@@ -289,6 +288,8 @@ def _become_own_session() -> None:
         os.setsid()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGCHLD, signal.SIGALRM):
         signal.signal(number, signal.SIG_DFL)
+    # A fork server holds signals back while it forks; the alarm must get through.
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
 def _write_to_log(path: Path) -> None:
