@@ -7,8 +7,7 @@ decoded and given to the listener instead.
 
 ``stop`` may be called from a signal handler that interrupted ``wait_for_exit`` in the same thread, which is
 how a task process is told to stop. That rules out everything with a lock, ``Popen.wait`` and
-``threading.Event`` included: a thread reaps the child and closes a pipe, and whoever waits polls the other
-end of the pipe.
+``threading.Event`` included: a thread reaps the child, and whoever waits polls a pipe that it closes.
 """
 
 from __future__ import annotations
@@ -52,12 +51,13 @@ class ChildProcess:
             env={**os.environ, **(env or {})},
             start_new_session=True,
         )
-        self._ended, closed_at_end = os.pipe()
+        self._is_over = False
+        self._waiting: list[int] = []  # the write ends of the pipes of those who wait
         reader = None
         if on_line is not None and self._popen.stdout is not None:
             reader = threading.Thread(target=_read_lines, args=(self._popen.stdout, on_line), daemon=True)
             reader.start()
-        threading.Thread(target=self._reap, args=(reader, closed_at_end), daemon=True).start()
+        threading.Thread(target=self._reap, args=(reader,), daemon=True).start()
 
     @property
     def pid(self) -> int:
@@ -71,9 +71,20 @@ class ChildProcess:
 
     def has_ended(self, within_s: float | None) -> bool:
         """Wait until the command has ended, at most so long (None: no limit); tell whether it has."""
-        poll = select.poll()
-        poll.register(self._ended)
-        return bool(poll.poll(None if within_s is None else math.ceil(within_s * 1000)))
+        if self._is_over or within_s == 0:
+            return self._is_over
+        read_end, write_end = os.pipe()
+        self._waiting.append(write_end)
+        try:
+            # Asked again only now: had it ended just before the append, nobody would close the pipe.
+            if not self._is_over:
+                poll = select.poll()
+                poll.register(read_end)
+                poll.poll(None if within_s is None else math.ceil(within_s * 1000))
+        finally:
+            os.close(read_end)
+            _close_if_listed(self._waiting, write_end)
+        return self._is_over
 
     def wait_for_exit(self, timeout_s: float | None = None) -> int:
         """Return the exit code once the command has ended; raise ``subprocess.TimeoutExpired`` in time."""
@@ -110,16 +121,22 @@ class ChildProcess:
             return not self.has_ended(within_s=0)
         return True
 
-    def _reap(self, reader: threading.Thread | None, closed_at_end: int) -> None:
+    def _reap(self, reader: threading.Thread | None) -> None:
         self._popen.wait()
         if reader is not None:
             reader.join(_OUTPUT_GRACE_S)
-        os.close(closed_at_end)
+        self._is_over = True
+        for write_end in list(self._waiting):
+            _close_if_listed(self._waiting, write_end)
 
-    def __del__(self) -> None:
-        ended: int | None = getattr(self, "_ended", None)
-        if ended is not None:
-            os.close(ended)
+
+def _close_if_listed(descriptors: list[int], descriptor: int) -> None:
+    """Close a descriptor unless another thread has done so: whoever removes it from the list closes it."""
+    try:
+        descriptors.remove(descriptor)
+    except ValueError:
+        return
+    os.close(descriptor)
 
 
 def _read_lines(stream: IO[bytes], on_line: Callable[[str], None]) -> None:
