@@ -47,6 +47,13 @@ class Home:
         """One directory per supervising process, holding sockets and attempt files."""
         return self.root / "run"
 
+    def log_of(
+        self, workflow: str, execution_id: int, task: str, sequence_number: int, try_number: int
+    ) -> Path:
+        """Return the log of one attempt; the first try has the name that the manual gives."""
+        suffix = "" if try_number == 1 else f".{try_number}"
+        return self.logs / workflow / str(execution_id) / task / f"{sequence_number}{suffix}.log"
+
     def make(self) -> None:
         """Create the home and its directories where they are missing."""
         for directory in (self.root, self.logs, self.working_dir, self.snapshots, self.run):

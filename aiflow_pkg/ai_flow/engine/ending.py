@@ -43,7 +43,7 @@ def ending_of(execution: Execution) -> Ending | Waiting | None:
     """Return how ``execution`` ends now, what it waits for, or None while something is under way."""
     if any(run.is_alive for run in execution.runs.values()) or execution.scope.inbox:
         return None
-    if execution.stop_origin is not None:
+    if execution.stop_origin is StopOrigin.PERSON:
         return _ended(execution, ExecutionSignal.STOP, execution.stop_reason)
     if execution.ticks:
         return None
@@ -56,7 +56,11 @@ def ending_of(execution: Execution) -> Ending | Waiting | None:
     ):
         return _ended(execution, ExecutionSignal.STOP, "a person stopped a task")
     keys = awaited_keys(execution)
-    return Waiting(keys) if keys else _ended(execution, ExecutionSignal.SUCCEED, None)
+    return (
+        Waiting(keys)
+        if keys and not execution.is_stopping
+        else _ended(execution, ExecutionSignal.SUCCEED, None)
+    )
 
 
 def awaited_keys(execution: Execution) -> tuple[str, ...]:

@@ -216,6 +216,8 @@ class Lifecycle:
                 "task_name": run.task,
                 "task_status": run.status.value,
                 "sequence_number": run.sequence_number,
+                "try_number": run.try_number,
+                **({"reason": run.reason} if run.reason else {}),
             },
         )
         # Other transitions of this step may follow before this one is delivered: keep what its rules look at.

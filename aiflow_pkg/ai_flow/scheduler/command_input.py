@@ -47,7 +47,7 @@ def _apply(
         engine.stop_execution(
             int(context["workflow_execution_id"]),
             offset=offset,
-            origin=StopOrigin.PERSON,
+            origin=StopOrigin(context.get("origin", "person")),
             reason=context.get("reason") or "a person stopped it",
         )
     elif kind == "FAIL_WORKFLOW_EXECUTION":

@@ -31,7 +31,9 @@ from ai_flow.store.commands import Commands
 from ai_flow.store.world_store import GraphCache, StaleWorldError
 from ai_flow_ha.lease import Lease, LeaseLostError
 from notification_service.clock import Clock
+from notification_service.database.errors import DatabaseError
 from notification_service.database.port import Database, WriteTransaction
+from notification_service.errors import NotificationError
 from notification_service.event_log import EventLog
 from notification_service.model.event import Event
 
@@ -66,9 +68,11 @@ class Inputs:
 
 @dataclass(slots=True)
 class StepResult:
-    """What a committed step wants done; ``stored`` are the events of each send, in order."""
+    """What a committed step wants done; ``stored`` are the events of each send, in order, or why not."""
 
-    stored: list[list[Event]] = field(default_factory=list[list[Event]])
+    stored: list[list[Event] | NotificationError] = field(
+        default_factory=list["list[Event] | NotificationError"]
+    )
     launches: list[ClaimedAttempt] = field(default_factory=list[ClaimedAttempt])
     stops: list[str] = field(default_factory=list[str])
     finished: list[Execution] = field(default_factory=list[Execution])
@@ -160,11 +164,7 @@ class Scheduler:
         result = StepResult()
         now_ms = self._clock.now_ms()
         with self._database.write() as tx:
-            for send in inputs.sends:
-                stored = self._log.append_in(
-                    tx, send.drafts, now_ms=now_ms, producer=send.producer, sequence=send.sequence
-                )
-                result.stored.append(stored)
+            result.stored += [self._append(tx, send, now_ms) for send in inputs.sends]
             decided = self._decide(tx, now_ms, inputs, result) if self._is_leader(tx) else None
             if decided is None:
                 self._follow(tx, now_ms, inputs, result)
@@ -174,6 +174,17 @@ class Scheduler:
         self._stopping.update(result.stops)
         self._stopping.difference_update(outcome.attempt_id for outcome in inputs.outcomes)
         return result
+
+    def _append(self, tx: WriteTransaction, send: Send, now_ms: int) -> list[Event] | NotificationError:
+        """Append what a task sent; what is wrong with it is its sender's affair and nobody else's."""
+        try:
+            return self._log.append_in(
+                tx, send.drafts, now_ms=now_ms, producer=send.producer, sequence=send.sequence
+            )
+        except DatabaseError:
+            raise
+        except NotificationError as error:
+            return error
 
     def _is_leader(self, tx: WriteTransaction) -> bool:
         if self._lease.is_held:

@@ -13,61 +13,36 @@ once and then at growing intervals, because the hint can arrive before the commi
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from ai_flow.common.home import Home
 from ai_flow.engine.world import RuleId, ScopeId, Verdict
 from ai_flow.executor.attempt import AttemptFinished, AttemptSpec
-from ai_flow.executor.condition_hosts import ConditionHosts
-from ai_flow.executor.local_executor import LocalExecutor
-from ai_flow.scheduler.scheduler import Inputs, Scheduler, Send, StepResult
+from ai_flow.scheduler.scheduler import Inputs, Send, StepResult
 from ai_flow.server.condition_asker import ConditionAsker
 from ai_flow.server.facts import Facts
+from ai_flow.server.parts import RunnerParts
 from ai_flow.store.attempts import ClaimedAttempt
-from ai_flow.store.open_store import Store
-from notification_service.clock import Clock
+from ai_flow.store.launching import SnapshotFacts
 from notification_service.database.errors import DatabaseError
-from notification_service.gateway import Gateway, PendingSend
-from notification_service.reactor import Reactor, Timer
+from notification_service.errors import NotificationError
+from notification_service.gateway import PendingSend
+from notification_service.wake import IDLE_POLL_S, PollPacing
 
 _log = logging.getLogger(__name__)
 
-#: Seconds between polls of the store when nobody gives a hint.
-IDLE_POLL_S = 0.5
-#: After a hint: the first poll, the longest pause between polls, and for how long they go on.
-_FIRST_POLL_S, _LONGEST_POLL_S, _POLLS_FOR_S = 0.0002, 0.02, 0.1
 #: Seconds between looks for supervising processes that died.
 _LOOK_FOR_GONE_S = 1.0
 #: Seconds before a failed commit is tried again.
 _RETRY_COMMIT_S = 0.5
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class RunnerParts:
-    """What a runner is made of; whoever makes the parts also closes them."""
-
-    home: Home
-    store: Store
-    clock: Clock
-    reactor: Reactor
-    scheduler: Scheduler
-    executor: LocalExecutor
-    gateway: Gateway
-    hosts: ConditionHosts
-
-
 class Runner:
     """Takes turns: wait, commit what came in, do what was decided."""
 
-    def __init__(
-        self, parts: RunnerParts, *, stop_grace_s: float, on_step: Callable[[StepResult], None]
-    ) -> None:
+    def __init__(self, parts: RunnerParts, *, stop_grace_s: float) -> None:
         self._parts = parts
         self._stop_grace_s = stop_grace_s
-        self._on_step = on_step
         self._facts = Facts(parts.store)
         self._asker = ConditionAsker(
             home=parts.home,
@@ -82,10 +57,9 @@ class Runner:
         self._step_is_wanted = True
         self._step_not_before_s = 0.0
         self._gone_is_suspected = False
-        self._poll: Timer | None = None
-        self._poll_pause_s = IDLE_POLL_S
-        self._poll_fast_until_s = 0.0
-        self._schedule_poll(IDLE_POLL_S)
+        self._pacing = PollPacing(parts.clock.monotonic_s)
+        self._poll = parts.reactor.call_later(IDLE_POLL_S, self._poll_store)
+        self._prepared: set[str] = set()
         parts.reactor.call_later(_LOOK_FOR_GONE_S, self._look_for_gone)
 
     # What comes in.
@@ -104,9 +78,8 @@ class Runner:
 
     def hint(self) -> None:
         """Poll the store soon: another process may have committed something."""
-        self._poll_fast_until_s = self._parts.clock.monotonic_s() + _POLLS_FOR_S
-        if self._poll_pause_s > _LONGEST_POLL_S:
-            self._schedule_poll(_FIRST_POLL_S)
+        self._pacing.hint()
+        self._schedule_poll()
 
     def _take_verdict(self, scope_id: ScopeId, rule: RuleId, verdict: Verdict) -> None:
         self._verdicts.append((scope_id, rule, verdict))
@@ -139,7 +112,7 @@ class Runner:
         except DatabaseError as error:
             self._postpone(error)
             return
-        self._carry_out(inputs, result)
+        self._carry_out(result)
 
     def _postpone(self, error: DatabaseError) -> None:
         """Tell senders that it failed; keep what must not be forgotten for the next try."""
@@ -150,13 +123,16 @@ class Runner:
         self._step_is_wanted = True
         self._step_not_before_s = self._parts.clock.monotonic_s() + _RETRY_COMMIT_S
 
-    def _carry_out(self, inputs: Inputs, result: StepResult) -> None:
+    def _carry_out(self, result: StepResult) -> None:
         for launch in result.launches:
-            self._parts.executor.launch(self._spec(launch))
+            self._launch(launch)
         for attempt_id in result.stops:
             self._parts.executor.stop(attempt_id, grace_s=self._stop_grace_s)
-        for send, events in zip(self._sends, result.stored, strict=True):
-            self._parts.gateway.acknowledge(send, events)
+        for send, stored in zip(self._sends, result.stored, strict=True):
+            if isinstance(stored, NotificationError):
+                self._parts.gateway.reject(send, stored)
+            else:
+                self._parts.gateway.acknowledge(send, stored)
         for finished in self._outcomes:
             self._parts.executor.acknowledge(finished.attempt_id)
         self._sends, self._outcomes, self._verdicts = [], [], []
@@ -164,7 +140,6 @@ class Runner:
         self._parts.gateway.after_commit()
         self._asker.ask(self._parts.scheduler.engine)
         self._step_is_wanted = self._step_is_wanted or result.more
-        self._on_step(result)
 
     def _wait_s(self, max_wait_s: float | None) -> float | None:
         now_s = self._parts.clock.monotonic_s()
@@ -181,18 +156,15 @@ class Runner:
 
     # Looking at the store.
 
-    def _schedule_poll(self, pause_s: float) -> None:
-        if self._poll is not None:
-            self._poll.cancel()
-        self._poll_pause_s = pause_s
-        self._poll = self._parts.reactor.call_later(pause_s, self._poll_store)
+    def _schedule_poll(self) -> None:
+        self._poll.cancel()
+        self._poll = self._parts.reactor.call_later(self._pacing.wait_s(), self._poll_store)
 
     def _poll_store(self) -> None:
         free_slots = self._parts.executor.free_slots()
         if not self._step_is_wanted and self._parts.scheduler.has_news(free_slots=free_slots):
             self._step_is_wanted = True
-        fast = self._parts.clock.monotonic_s() < self._poll_fast_until_s
-        self._schedule_poll(min(self._poll_pause_s * 2, _LONGEST_POLL_S) if fast else IDLE_POLL_S)
+        self._schedule_poll()
 
     def _look_for_gone(self) -> None:
         if self._parts.scheduler.somebody_is_gone():
@@ -201,13 +173,19 @@ class Runner:
 
     # Launching.
 
-    def _spec(self, claimed: ClaimedAttempt) -> AttemptSpec:
+    def _launch(self, claimed: ClaimedAttempt) -> None:
         snapshot = self._facts.snapshot(claimed.snapshot_id)
+        is_python = snapshot.tasks[claimed.task]["kind"] == "python"
+        if is_python and snapshot.bundle not in self._prepared:
+            self._prepared.add(snapshot.bundle)
+            bundle_dir = self._parts.home.snapshots / snapshot.bundle
+            self._parts.executor.prepare(snapshot.bundle, bundle_dir, snapshot.entry, snapshot.imports)
+        self._parts.executor.launch(self._spec(claimed, snapshot))
+
+    def _spec(self, claimed: ClaimedAttempt, snapshot: SnapshotFacts) -> AttemptSpec:
         execution = self._facts.execution(claimed.execution_id)
         task: Mapping[str, Any] = snapshot.tasks[claimed.task]
         home = self._parts.home
-        where = Path(snapshot.workflow) / str(claimed.execution_id)
-        suffix = "" if claimed.try_number == 1 else f".{claimed.try_number}"
         return AttemptSpec(
             attempt_id=claimed.attempt_id,
             workflow_execution_id=claimed.execution_id,
@@ -222,8 +200,14 @@ class Runner:
             task_names=list(snapshot.tasks),
             bundle_dir=home.snapshots / snapshot.bundle,
             entry=snapshot.entry,
-            working_dir=home.working_dir / where,
-            log_path=home.logs / where / claimed.task / f"{claimed.sequence_number}{suffix}.log",
+            working_dir=home.working_dir / snapshot.workflow / str(claimed.execution_id),
+            log_path=home.log_of(
+                snapshot.workflow,
+                claimed.execution_id,
+                claimed.task,
+                claimed.sequence_number,
+                claimed.try_number,
+            ),
             env=task["env"],
             params=execution.params,
             timeout_s=task["timeout"],

@@ -68,11 +68,26 @@ class Commands:
         return execution_id
 
     def stop_execution(
-        self, tx: WriteTransaction, execution_id: int, *, now_ms: int, reason: str | None = None
+        self,
+        tx: WriteTransaction,
+        execution_id: int,
+        *,
+        now_ms: int,
+        reason: str | None = None,
+        origin: str = "person",
     ) -> None:
-        """Ask for everything of an execution to be stopped."""
-        context = {"workflow_execution_id": execution_id, "reason": reason}
+        """Ask for everything of an execution to be stopped.
+
+        It ends STOPPED when a ``person`` asked; as its tasks ended when the ``rule`` was that it cannot go
+        on.
+        """
+        context = {"workflow_execution_id": execution_id, "reason": reason, "origin": origin}
         self._append(tx, "STOP_WORKFLOW_EXECUTION", context, now_ms)
+
+    def fail_execution(self, tx: WriteTransaction, execution_id: int, *, reason: str, now_ms: int) -> None:
+        """Ask for an execution of which nothing runs to be ended FAILED."""
+        context = {"workflow_execution_id": execution_id, "reason": reason}
+        self._append(tx, "FAIL_WORKFLOW_EXECUTION", context, now_ms)
 
     def command_task(
         self, tx: WriteTransaction, execution_id: int, task_name: str, action: TaskAction, *, now_ms: int

@@ -1,0 +1,156 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What the executions of a run are doing, read from the store whoever decides.
+
+The log tells every change of a task's status; the rows tell how an execution stands. Both are read only
+when the log has grown, so watching an idle run costs one small query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, cast
+
+from ai_flow.common.home import Home
+from ai_flow.engine.ending import is_doomed
+from ai_flow.engine.lifecycle import TASK_STATUS_CHANGED
+from ai_flow.engine.states import FINISHED_EXECUTION
+from ai_flow.model.status import TaskStatus, WorkflowStatus
+from ai_flow.scheduler.log_input import context_of, is_own, offset_of
+from ai_flow.store import world_store
+from ai_flow.store.open_store import Store
+from ai_flow.store.progress import Standing, read_standing, unowned_is_busy
+from ai_flow.store.world_store import GraphCache
+
+_PAGE = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TaskChange:
+    """A task of one of the executions got another status."""
+
+    execution_id: int
+    workflow: str
+    task: str
+    sequence_number: int
+    try_number: int
+    status: TaskStatus
+    reason: str | None
+    at_ms: int
+    log_path: Path
+
+
+@dataclass(slots=True, kw_only=True)
+class ExecutionProgress:
+    """How one execution of the run stands."""
+
+    id: int
+    workflow: str
+    namespace: str
+    tasks: Sequence[str]
+    logs: Path
+    status: WorkflowStatus = WorkflowStatus.INIT
+    reason: str | None = None
+    #: What it waits for although nothing runs.
+    waits_for: str | None = None
+    #: A person (or a program for one) asked for its end.
+    is_stopping: bool = False
+    begin_at_ms: int | None = None
+    end_at_ms: int | None = None
+
+    @property
+    def is_finished(self) -> bool:
+        return self.status in FINISHED_EXECUTION
+
+
+class Progress:
+    """Follows the executions of a run."""
+
+    def __init__(self, store: Store, home: Home) -> None:
+        self._store = store
+        self._home = home
+        self._by_id: dict[int, ExecutionProgress] = {}
+        self._offset = 0
+        self._graphs = GraphCache()
+        self._has_failures = False
+
+    @property
+    def executions(self) -> list[ExecutionProgress]:
+        """The followed executions, oldest first."""
+        return list(self._by_id.values())
+
+    def follow(self, execution: ExecutionProgress, *, after_offset: int) -> None:
+        """Follow an execution from its creation on."""
+        self._by_id[execution.id] = execution
+        self._offset = max(self._offset, after_offset) if self._offset else after_offset
+
+    def look(self) -> list[TaskChange]:
+        """Bring the executions up to date and return what changed of their tasks."""
+        changes: list[TaskChange] = []
+        while True:
+            with self._store.database.read() as tx:
+                if self._store.log.head(tx) == self._offset:
+                    return changes
+                events = self._store.log.read_after(tx, self._offset, limit=_PAGE)
+                for execution in self._by_id.values():
+                    if not execution.is_finished:
+                        self._refresh(execution, read_standing(tx, execution.id))
+            for event in events:
+                self._offset = offset_of(event)
+                if is_own(event) and event.value == TASK_STATUS_CHANGED:
+                    changes += self._change(context_of(event), cast("int", event.create_time))
+            if len(events) < _PAGE:
+                return changes
+
+    def doomed(self) -> ExecutionProgress | None:
+        """Return an execution that can only end FAILED although something of it runs; None if there is
+        none.
+        """
+        if not self._has_failures:
+            return None
+        with self._store.database.read() as tx:
+            for execution in self._by_id.values():
+                if not execution.is_finished and not execution.is_stopping:
+                    loaded = world_store.load_execution(tx, execution.id, self._graphs)
+                    if loaded is not None and is_doomed(loaded):
+                        return execution
+        self._has_failures = False
+        return None
+
+    def home_is_idle(self) -> bool:
+        """Tell whether no execution without an owner has anything to run."""
+        with self._store.database.read() as tx:
+            return not unowned_is_busy(tx)
+
+    def _refresh(self, execution: ExecutionProgress, standing: Standing) -> None:
+        execution.status = standing.status
+        execution.reason = standing.reason
+        execution.waits_for = standing.waits_for
+        execution.is_stopping = standing.is_stopping
+        execution.begin_at_ms = standing.begin_at_ms
+        execution.end_at_ms = standing.end_at_ms
+
+    def _change(self, context: Mapping[str, Any], at_ms: int) -> Iterator[TaskChange]:
+        execution = self._by_id.get(context["workflow_execution_id"])
+        if execution is None:
+            return
+        status, number, try_number = (
+            TaskStatus(context["task_status"]),
+            context["sequence_number"],
+            context["try_number"],
+        )
+        self._has_failures = self._has_failures or status is TaskStatus.FAILED
+        yield TaskChange(
+            execution_id=execution.id,
+            workflow=execution.workflow,
+            task=context["task_name"],
+            sequence_number=number,
+            try_number=try_number,
+            status=status,
+            reason=context.get("reason"),
+            at_ms=at_ms,
+            log_path=self._home.log_of(
+                execution.workflow, execution.id, context["task_name"], number, try_number
+            ),
+        )

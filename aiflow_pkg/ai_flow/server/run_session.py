@@ -1,0 +1,313 @@
+# SPDX-License-Identifier: Apache-2.0
+"""`aiflow run`: one process that runs the workflows of a file to their end, with no server.
+
+The file is loaded in a child, snapshotted like any upload, and its executions are recorded in the home like
+any other. This process owns them: it alone runs their tasks, in its own environment and Python, and they
+end with it. Whether it also decides is settled by the scheduler lease; with another run on the same home,
+one decides for both.
+
+The session says what happens through a ``RunObserver``; what that prints is the caller's affair.
+"""
+
+from __future__ import annotations
+
+import signal
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from ai_flow.common.exception.exceptions import AIFlowException
+from ai_flow.common.home import Home
+from ai_flow.engine.world import StopOrigin
+from ai_flow.model.execution_type import ExecutionType
+from ai_flow.server.parts import RunnerOptions, build_parts
+from ai_flow.server.progress import ExecutionProgress, Progress, TaskChange
+from ai_flow.server.runner import Runner
+from ai_flow.store import catalog, runners
+from ai_flow.store.bundles import make_bundle
+from ai_flow.store.commands import Commands
+from ai_flow.store.open_store import open_store
+from ai_flow_ha.process_identity import own_identity
+from notification_service.clock import Clock, SystemClock
+
+#: Seconds between looks at the clock, the executions and the terminal while nothing happens.
+_TURN_S = 0.1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunOptions:
+    """What `aiflow run` was asked to do; durations in seconds."""
+
+    file: Path
+    python: str
+    workflow: str | None = None
+    files: Sequence[Path] = ()
+    params: Mapping[str, str] = field(default_factory=dict[str, str])
+    timeout_s: float | None = None
+    wait_events_s: float = 0.0
+    until_idle: bool = False
+    keep_going: bool = False
+    parallelism: int = 10
+    stop_grace_s: float = 10.0
+
+
+class RunObserver(Protocol):
+    """Told what happens, on the thread of the session; must return quickly."""
+
+    def started(self, executions: Sequence[ExecutionProgress], home: Home) -> None:
+        """Take note that the executions exist and are about to run."""
+        ...
+
+    def task_changed(self, change: TaskChange) -> None:
+        """Take note that a task got another status."""
+        ...
+
+    def turned(self) -> None:
+        """Show new output of tasks; called several times a second."""
+        ...
+
+    def stopping(self, why: str) -> None:
+        """Take note that everything is being stopped."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunResult:
+    """How a run ended."""
+
+    executions: Sequence[ExecutionProgress]
+    #: The signal that ended it, if one did.
+    signal: int | None = None
+    timed_out: bool = False
+
+
+class UnknownWorkflowError(AIFlowException):
+    """The file has no workflow of the name that was asked for."""
+
+    def __init__(self, name: str, file: Path, found: Sequence[str]) -> None:
+        names = ", ".join(f"'{other}'" for other in found)
+        super().__init__(f"There is no workflow '{name}' in {file}: it defines {names}.")
+        self.name = name
+
+
+class WorkflowFileError(AIFlowException):
+    """A workflow file cannot be loaded."""
+
+    def __init__(self, file: Path, error: Mapping[str, Any]) -> None:
+        where = f"{error.get('file') or file}"
+        if error.get("line"):
+            where += f", line {error['line']}"
+        text = f"\n    {str(error['text']).strip()}" if error.get("text") else ""
+        super().__init__(
+            f"{error['message']}\n  in {where}{text}" if error.get("line") else f"{error['message']}"
+        )
+        self.file = file
+
+
+class RunSession:
+    """One `aiflow run`, from the file to the end of its executions."""
+
+    def __init__(
+        self, options: RunOptions, home: Home, observer: RunObserver, clock: Clock | None = None
+    ) -> None:
+        self._options = options
+        self._home = home
+        self._observer = observer
+        self._clock = clock or SystemClock()
+        self._runner_id = uuid.uuid4().hex
+        self._signals: list[int] = []
+        self._stop_reason: str | None = None
+        self._timed_out = False
+        self._waiting_since_s: dict[int, float] = {}
+        self._asked_to_end: set[int] = set()
+        self._store = open_store(home, self._clock)
+        self._parts = build_parts(
+            RunnerOptions(
+                runner_id=self._runner_id,
+                takes_unowned=options.until_idle,
+                parallelism=options.parallelism,
+                python=options.python,
+            ),
+            home=home,
+            store=self._store,
+            clock=self._clock,
+            on_report=lambda finished: self._runner.take_report(finished),
+            on_send=lambda: self._runner.want_step(),
+        )
+        self._runner = Runner(self._parts, stop_grace_s=options.stop_grace_s)
+        self._commands = Commands(self._store.log)
+        self._progress = Progress(self._store, home)
+
+    def note_signal(self, number: int) -> None:
+        """Note a signal; safe in a handler. The first asks everything to stop, the second ends it at once."""
+        self._signals.append(number)
+        self._parts.reactor.call_soon_threadsafe(lambda: None)
+
+    def run(self) -> RunResult:
+        """Run to the end; raise ``AIFlowException`` for what is the user's to mend."""
+        try:
+            loaded = self._load()
+            if loaded is not None:
+                self._create_executions(loaded)
+                self._observer.started(self._progress.executions, self._home)
+                self._run_to_the_end()
+            return RunResult(
+                executions=self._progress.executions,
+                signal=self._signals[0] if self._signals else None,
+                timed_out=self._timed_out,
+            )
+        finally:
+            self._close()
+
+    # Loading the file and creating its executions.
+
+    def _load(self) -> Mapping[str, Any] | None:
+        """Load the file in a child; None when a signal came first."""
+        answers: list[Mapping[str, Any]] = []
+        self._parts.executor.start_guard()
+        self._parts.executor.load_workflow_file(self._options.file, list(self._options.files), answers.append)
+        while not answers and not self._signals:
+            self._parts.reactor.run_once(_TURN_S)
+        if self._signals:
+            return None
+        if "error" in answers[0]:
+            raise WorkflowFileError(self._options.file, answers[0]["error"])
+        return answers[0]
+
+    def _create_executions(self, loaded: Mapping[str, Any]) -> None:
+        graphs = self._chosen(loaded["workflows"])
+        beside = [*self._options.files, *(Path(helper) for helper in loaded["helpers"])]
+        digest, entry = make_bundle(self._home, self._options.file, beside)
+        bundle = catalog.Bundle(
+            digest=digest,
+            entry=entry,
+            imports=loaded["imports"],
+            python=loaded["python"],
+            content=self._options.file.read_text("utf-8", errors="replace"),
+        )
+        if any(task["kind"] == "python" for graph in graphs for task in graph["tasks"]):
+            self._parts.executor.prepare(
+                digest, self._home.snapshots / digest, entry, loaded["imports"], loaded.get("server")
+            )
+        now_ms = self._clock.now_ms()
+        with self._store.database.write() as tx:
+            runners.register(
+                tx,
+                self._runner_id,
+                "run",
+                own_identity(),
+                takes_unowned=self._options.until_idle,
+                now_ms=now_ms,
+            )
+            before = self._store.log.head(tx)
+            for graph in graphs:
+                workflow_id, snapshot_id = catalog.put_workflow(tx, graph, bundle, now_ms=now_ms)
+                execution_id = self._commands.create_execution(
+                    tx,
+                    workflow_id=workflow_id,
+                    snapshot_id=snapshot_id,
+                    run_type=ExecutionType.MANUAL,
+                    now_ms=now_ms,
+                    owner=self._runner_id,
+                    params=self._options.params,
+                )
+                self._progress.follow(self._described(graph, execution_id), after_offset=before)
+
+    def _chosen(self, graphs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
+        name = self._options.workflow
+        if name is None:
+            return graphs
+        chosen = [graph for graph in graphs if graph["name"] == name]
+        if not chosen:
+            raise UnknownWorkflowError(name, self._options.file, [graph["name"] for graph in graphs])
+        return chosen
+
+    def _described(self, graph: Mapping[str, Any], execution_id: int) -> ExecutionProgress:
+        return ExecutionProgress(
+            id=execution_id,
+            workflow=graph["name"],
+            namespace=graph["namespace"],
+            tasks=[task["name"] for task in graph["tasks"]],
+            logs=self._home.logs / graph["name"] / str(execution_id),
+        )
+
+    # Running.
+
+    def _run_to_the_end(self) -> None:
+        began_s = self._clock.monotonic_s()
+        self._runner.step()
+        self._parts.watch_wake_file(self._runner.hint)
+        while not self._is_over():
+            self._runner.turn(_TURN_S)
+            for change in self._progress.look():
+                self._observer.task_changed(change)
+            self._observer.turned()
+            self._obey_signals()
+            self._obey_timeout(began_s)
+            self._end_what_cannot_go_on()
+
+    def _is_over(self) -> bool:
+        if self._unfinished():
+            # A second signal ends what runs here; the record of it is left to whoever decides.
+            return len(self._signals) > 1 and not self._parts.executor.running()
+        if not self._options.until_idle or self._stop_reason is not None:
+            return True
+        return self._progress.home_is_idle()
+
+    def _unfinished(self) -> list[ExecutionProgress]:
+        return [execution for execution in self._progress.executions if not execution.is_finished]
+
+    def _obey_signals(self) -> None:
+        if len(self._signals) > 1:
+            self._parts.executor.stop_all(at_once=True)
+        elif self._signals:
+            self._stop_everything(f"interrupted by {signal.Signals(self._signals[0]).name}")
+
+    def _obey_timeout(self, began_s: float) -> None:
+        limit_s = self._options.timeout_s
+        if limit_s is not None and self._clock.monotonic_s() - began_s >= limit_s and not self._timed_out:
+            self._timed_out = self._stop_reason is None
+            self._stop_everything(f"timed out after {limit_s:g} s")
+
+    def _stop_everything(self, why: str) -> None:
+        if self._stop_reason is None:
+            self._stop_reason = why
+            self._observer.stopping(why)
+            self._stop([execution.id for execution in self._unfinished()], why, StopOrigin.PERSON)
+
+    def _end_what_cannot_go_on(self) -> None:
+        """End executions that wait for events nobody will send, and those that have failed for good."""
+        now_s = self._clock.monotonic_s()
+        for execution in self._progress.executions:
+            if execution.is_finished or execution.waits_for is None:
+                self._waiting_since_s.pop(execution.id, None)
+            elif now_s - self._waiting_since_s.setdefault(execution.id, now_s) >= self._options.wait_events_s:
+                self._fail(execution.id, f"{execution.waits_for}, which nothing in this run can send")
+        doomed = None if self._options.keep_going else self._progress.doomed()
+        if doomed is not None:
+            why = f"a task of '{doomed.workflow}' has failed for good"
+            self._observer.stopping(why)
+            self._stop([doomed.id], why, StopOrigin.RULE)
+
+    def _stop(self, execution_ids: Sequence[int], why: str, origin: StopOrigin) -> None:
+        with self._store.database.write() as tx:
+            for execution_id in execution_ids:
+                self._commands.stop_execution(
+                    tx, execution_id, origin=origin.value, reason=why, now_ms=self._clock.now_ms()
+                )
+        self._runner.want_step()
+
+    def _fail(self, execution_id: int, why: str) -> None:
+        if execution_id not in self._asked_to_end:
+            self._asked_to_end.add(execution_id)
+            with self._store.database.write() as tx:
+                self._commands.fail_execution(tx, execution_id, reason=why, now_ms=self._clock.now_ms())
+            self._runner.want_step()
+
+    def _close(self) -> None:
+        try:
+            self._parts.scheduler.resign()
+        finally:
+            self._parts.close()

@@ -1,0 +1,46 @@
+# SPDX-License-Identifier: Apache-2.0
+"""How executions stand, for whoever watches them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+from ai_flow.model.status import WorkflowStatus
+from notification_service.database.port import ReadTransaction
+from notification_service.database.statements import load_statements
+
+SQL = load_statements(__package__, "sql/progress.sql")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """An execution's status and what goes with it."""
+
+    status: WorkflowStatus
+    reason: str | None
+    waits_for: str | None
+    is_stopping: bool
+    begin_at_ms: int
+    end_at_ms: int | None
+
+
+def read_standing(tx: ReadTransaction, execution_id: int) -> Standing:
+    """Return how an execution stands; raise ``LookupError`` when it is gone."""
+    row = tx.row(SQL.standing, id=execution_id)
+    if row is None:
+        raise LookupError(f"workflow execution {execution_id}")
+    status, reason, waits_for, stop_origin, begin_at, end_at = row
+    return Standing(
+        status=WorkflowStatus(status),
+        reason=cast("str | None", reason),
+        waits_for=cast("str | None", waits_for),
+        is_stopping=stop_origin is not None,
+        begin_at_ms=cast("int", begin_at),
+        end_at_ms=cast("int | None", end_at),
+    )
+
+
+def unowned_is_busy(tx: ReadTransaction) -> bool:
+    """Tell whether an execution that belongs to no process has anything to run."""
+    return tx.row(SQL.unowned_is_busy) is not None

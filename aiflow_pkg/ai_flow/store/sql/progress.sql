@@ -1,0 +1,11 @@
+-- SPDX-License-Identifier: Apache-2.0
+-- How executions stand, for whoever watches them.
+
+-- name: standing
+-- How one execution stands.
+SELECT status, reason, waits_for, stop_origin, begin_at, end_at FROM workflow_execution WHERE id = :id;
+
+-- name: unowned_is_busy
+-- One row if an execution of nobody has anything to run.
+SELECT id FROM workflow_execution
+WHERE status IN ('INIT', 'RUNNING') AND owner IS NULL AND waits_for IS NULL LIMIT 1;
