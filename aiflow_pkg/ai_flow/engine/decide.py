@@ -225,6 +225,7 @@ class Engine(Delivery):
                 self._touch(execution)
                 run.try_number += 1
                 run.retry_at_ms = None
+                run.reason = None
                 self._move(execution, run, TaskSignal.QUEUE)
                 self._queue_attempt(execution, run)
             elif execution.ticks.get(task) == due_ms:
