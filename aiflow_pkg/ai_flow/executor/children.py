@@ -18,7 +18,7 @@ from typing import Any
 from ai_flow.executor.condition_requests import HostExit, HostRequest
 from ai_flow.executor.errors import ExecutorError
 from ai_flow.executor.fork_servers import ForkServer, ForkServers
-from ai_flow.executor.launch import child_command
+from ai_flow.executor.launch import child_command, resolve_interpreter
 from ai_flow.executor.run_directory import RunDirectory
 from ai_flow.runtime.attempt_files import read_record
 from notification_service.reactor import Reactor, Timer
@@ -30,6 +30,7 @@ LoadResult = dict[str, Any]
 LOAD_LIMIT_S = 60.0
 #: How long a fork server gets to kill its hanging loader before it is taken for the one that hangs.
 _KILL_WAIT_S = 1.0
+_SHOWN_OUTPUT_BYTES = 64 * 1024
 
 
 @dataclass(slots=True, kw_only=True)
@@ -38,6 +39,7 @@ class _Load:
 
     key: str
     message: Message
+    python: str
     callback: Callable[[LoadResult], None]
     limit_s: float
     server: ForkServer | None = None
@@ -81,12 +83,14 @@ class ChildRequests:
         self,
         path: Path,
         files: Sequence[Path],
+        python: str | None,
         callback: Callable[[LoadResult], None],
         *,
         limit_s: float = LOAD_LIMIT_S,
     ) -> None:
         """Execute a workflow file in a child of the user's Python and give what it defines to ``callback``.
 
+        ``python`` is another interpreter than that of the executor, if need be.
         The result is ``{"workflows", "imports", "helpers", "python", "output", "server"}`` or, for a file that cannot be
         used, ``{"error": {"type", "message", "file", "line", "text"}}``. ``server`` is for ``prepare``.
         """
@@ -99,10 +103,12 @@ class ChildRequests:
             "result": str(self._directory.root / f"{key}.result"),
             "log_path": str(self._directory.root / f"{key}.output"),
         }
-        load = _Load(key=key, message=message, callback=callback, limit_s=limit_s)
+        load = _Load(
+            key=key, message=message, python=python or self._python, callback=callback, limit_s=limit_s
+        )
         self._loads[key] = load
         load.timers.append(self._reactor.call_later(limit_s, lambda: self._take_too_long(load)))
-        self._guarded(load, self._load_forked if self._forks else self._load_spawned)
+        self._guarded(load, self._start_load)
 
     def spawn_host(
         self, request: HostRequest, channel: socket.socket, on_exit: Callable[[HostExit], None]
@@ -161,11 +167,15 @@ class ChildRequests:
             result = _error(load, "LoadError", str(error))
             self._reactor.call_soon_threadsafe(lambda: self._finish_load(load, result))
 
-    def _load_forked(self, load: _Load) -> None:
-        self._send_load(load, self._servers.start_loader())
+    def _start_load(self, load: _Load) -> None:
+        if self._forks and resolve_interpreter(load.python) == self._python:
+            self._send_load(load, self._servers.start_loader())
+        else:
+            self._load_spawned(load)
 
     def _load_spawned(self, load: _Load) -> None:
-        argv = child_command(self._python, "ai_flow.runtime.loader:load_and_exit", load.message)
+        python = resolve_interpreter(load.python)
+        argv = child_command(python, "ai_flow.runtime.loader:load_and_exit", load.message)
         load.message = {**load.message, "argv": argv}
         self._send_load(load, self._servers.guard())
 
@@ -199,6 +209,7 @@ class ChildRequests:
         result["server"] = server.name if server is not None and not server.is_guard else None
         if "error" in result and server is not None and not server.is_guard and not server.users:
             self._servers.retire(server)
+        result["output"] = _tail(load.message["log_path"])
         for name in ("result", "log_path"):
             Path(load.message[name]).unlink(missing_ok=True)
         load.callback(result)
@@ -249,7 +260,7 @@ class ChildRequests:
         }
         if server.is_guard:
             message["argv"] = child_command(
-                self._python, "ai_flow.runtime.other_children:run_host", {"request": request.fields()}
+                self._python, "ai_flow.runtime.condition_host:boot", request.fields()
             )
         handle.server, handle.channel = server, None
         self._servers.use(server, handle.key)
@@ -266,6 +277,16 @@ class ChildRequests:
         if handle.channel is not None:
             handle.channel.close()
         handle.on_exit(how)
+
+
+def _tail(path: str) -> str:
+    """Return the end of what a workflow file printed while it was loaded."""
+    try:
+        with open(path, "rb") as file:
+            file.seek(max(0, os.path.getsize(path) - _SHOWN_OUTPUT_BYTES))
+            return file.read().decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
 
 
 def _host_exit(message: Message) -> HostExit:

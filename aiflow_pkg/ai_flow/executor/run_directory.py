@@ -59,7 +59,9 @@ class RunDirectory:
 
     def servers(self) -> list[str]:
         """Return the names of the fork servers that listen, or listened, here."""
-        return sorted(path.stem for path in self._sockets.glob("*.sock"))
+        return sorted(
+            path.stem for kind in ("guard", "fork") for path in self._sockets.glob(f"{kind}-*.sock")
+        )
 
     def foreign(self) -> tuple[ForeignDirectory, ...]:
         """Return the directories of other stores that hold attempts."""

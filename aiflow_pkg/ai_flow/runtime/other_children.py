@@ -93,12 +93,3 @@ def _kill_group(pid: int, *, reaped: bool = False) -> None:
         if not reaped:
             # It has not become a group leader yet.
             os.kill(pid, signal.SIGKILL)
-
-
-def run_host(config: Message, channel: str) -> None:
-    """In a fresh interpreter: evaluate conditions for whoever holds the other end of ``channel``."""
-    import socket
-
-    from ai_flow.runtime import condition_host
-
-    condition_host.main(socket.socket(fileno=int(channel)), config["request"])
