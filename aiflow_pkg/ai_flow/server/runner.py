@@ -164,6 +164,8 @@ class Runner:
         free_slots = self._parts.executor.free_slots()
         if not self._step_is_wanted and self._parts.scheduler.has_news(free_slots=free_slots):
             self._step_is_wanted = True
+        # Another process may have committed what only a listener of ours waits for.
+        self._parts.gateway.after_commit()
         self._schedule_poll()
 
     def _look_for_gone(self) -> None:
