@@ -10,6 +10,8 @@ from ai_flow.common.exception.exceptions import AIFlowConfigException
 
 #: Variables may name variables; deeper than this they name themselves.
 _MAX_DEPTH = 20
+#: One that names itself twice doubles the text each time, so the depth alone is no limit.
+_MAX_CHARACTERS = 65_536
 
 
 @overload
@@ -36,6 +38,8 @@ def expand_env_var(env_var: str | None) -> str | None:
         expanded = os.path.expanduser(os.path.expandvars(text))
         if expanded == text:
             return text
+        if len(expanded) > max(_MAX_CHARACTERS, len(text)):
+            break
         text = expanded
     raise AIFlowConfigException(f"{env_var!r} cannot be expanded: a variable in it stands for itself.")
 
