@@ -111,3 +111,12 @@ def _is_attempt_running(directory: Path, attempt_id: str) -> bool:
     if not marker or "pid" not in marker or marker["boot_id"] != boot_id():
         return False
     return is_running(marker["pid"], marker["created"])
+
+
+def has_running_attempts(runner_dir: Path) -> bool:
+    """Tell whether a process of any attempt of a supervisor, perhaps a dead one, still runs."""
+    return any(
+        _is_attempt_running(path, attempt_id)
+        for path in runner_dir.glob("*/attempts")
+        for attempt_id in attempts_in(str(path))
+    )

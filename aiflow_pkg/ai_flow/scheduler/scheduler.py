@@ -62,8 +62,8 @@ class Inputs:
     outcomes: Sequence[FinishedAttempt] = ()
     verdicts: Sequence[tuple[ScopeId, RuleId, Verdict]] = ()
     free_slots: int = 0
-    #: Another supervising process seems to have died.
-    look_for_gone: bool = False
+    #: Supervising processes that died, and of whose tasks no process is left.
+    gone_runners: Sequence[str] = ()
 
 
 @dataclass(slots=True)
@@ -128,12 +128,12 @@ class Scheduler:
                 tx, self._owners, self._runner_id, known=self._stopping, free_slots=free_slots
             )
 
-    def somebody_is_gone(self) -> bool:
-        """Tell, without writing, whether another supervising process died; a step accounts for its work."""
+    def dead_runners(self) -> list[str]:
+        """Return, without writing, the supervising processes that died; none while another process decides."""
         if self._engine is None:
-            return False
+            return []
         with self._database.read() as tx:
-            return bool(runners.find_gone(tx))
+            return runners.find_gone(tx)
 
     def step(self, inputs: Inputs) -> StepResult:
         """Take everything in, decide, commit; return what to do now."""
@@ -201,8 +201,7 @@ class Scheduler:
         if is_fresh:
             engine.resume_all()
             result.stops += self._own_stops(tx)
-        if is_fresh or inputs.look_for_gone:
-            self._account_for_gone(tx, engine, now_ms)
+        self._account_for_gone(tx, engine, inputs.gone_runners, now_ms)
         tail = self._log.read_after(tx, self._cursor, limit=_MAX_EVENTS)
         for event in tail:
             self._apply(tx, engine, event)
@@ -295,16 +294,14 @@ class Scheduler:
                 now_ms=now_ms,
             )
 
-    def _account_for_gone(self, tx: WriteTransaction, engine: Engine, now_ms: int) -> None:
-        """End what belonged to supervising processes that died: their executions, and nobody's that they
-        ran.
-        """
-        for runner_id in runners.find_gone(tx):
+    def _account_for_gone(
+        self, tx: WriteTransaction, engine: Engine, runner_ids: Sequence[str], now_ms: int
+    ) -> None:
+        """End what belonged to dead supervising processes: their executions, and nobody's that they ran."""
+        for runner_id in runner_ids:
             runners.end(tx, runner_id, now_ms=now_ms)
             for execution in [e for e in engine.world.executions.values() if e.owner == runner_id]:
-                engine.fail_execution(
-                    execution.id, f"owner gone: the process that ran it ended (runner {runner_id})"
-                )
+                engine.fail_execution(execution.id, "owner gone: the process that ran it ended unexpectedly")
             for attempt_id in attempts.open_of_runner(tx, None, runner_id):
                 engine.outcome(
                     Outcome(attempt_id=attempt_id, outcome="LOST", reason="lost: its supervisor died")

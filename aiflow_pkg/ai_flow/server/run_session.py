@@ -167,7 +167,9 @@ class RunSession:
         """Load the file in a child; None when a signal came first."""
         answers: list[Mapping[str, Any]] = []
         self._parts.executor.start_guard()
-        self._parts.executor.load_workflow_file(self._options.file, list(self._options.files), self._options.python, answers.append)
+        self._parts.executor.load_workflow_file(
+            self._options.file, list(self._options.files), self._options.python, answers.append
+        )
         while not answers and not self._signals:
             self._parts.reactor.run_once(_TURN_S)
         if self._signals:

@@ -18,6 +18,7 @@ from typing import Any
 
 from ai_flow.engine.world import RuleId, ScopeId, Verdict
 from ai_flow.executor.attempt import AttemptFinished, AttemptSpec
+from ai_flow.executor.run_directory import has_running_attempts
 from ai_flow.scheduler.scheduler import Inputs, Send, StepResult
 from ai_flow.server.condition_asker import ConditionAsker
 from ai_flow.server.facts import Facts
@@ -56,7 +57,7 @@ class Runner:
         self._sends: list[PendingSend] = []
         self._step_is_wanted = True
         self._step_not_before_s = 0.0
-        self._gone_is_suspected = False
+        self._gone_runners: list[str] = []
         self._pacing = PollPacing(parts.clock.monotonic_s)
         self._poll = parts.reactor.call_later(IDLE_POLL_S, self._poll_store)
         self._prepared: set[str] = set()
@@ -105,7 +106,7 @@ class Runner:
             outcomes=self._outcomes,
             verdicts=self._verdicts,
             free_slots=self._parts.executor.free_slots(),
-            look_for_gone=self._gone_is_suspected,
+            gone_runners=self._gone_runners,
         )
         try:
             result = self._parts.scheduler.step(inputs)
@@ -136,7 +137,7 @@ class Runner:
         for finished in self._outcomes:
             self._parts.executor.acknowledge(finished.attempt_id)
         self._sends, self._outcomes, self._verdicts = [], [], []
-        self._gone_is_suspected = False
+        self._gone_runners = []
         self._parts.gateway.after_commit()
         self._asker.ask(self._parts.scheduler.engine)
         self._step_is_wanted = self._step_is_wanted or result.more
@@ -169,8 +170,11 @@ class Runner:
         self._schedule_poll()
 
     def _look_for_gone(self) -> None:
-        if self._parts.scheduler.somebody_is_gone():
-            self._gone_is_suspected = self._step_is_wanted = True
+        home = self._parts.home
+        dead = self._parts.scheduler.dead_runners()
+        # Their fork servers end their tasks; until that is done nothing is taken for lost.
+        self._gone_runners = [id for id in dead if not has_running_attempts(home.run / id)]
+        self._step_is_wanted = self._step_is_wanted or bool(self._gone_runners)
         self._parts.reactor.call_later(_LOOK_FOR_GONE_S, self._look_for_gone)
 
     # Launching.
