@@ -303,9 +303,9 @@ class Scheduler:
             for execution in [e for e in engine.world.executions.values() if e.owner == runner_id]:
                 engine.fail_execution(execution.id, "owner gone: the process that ran it ended unexpectedly")
             for attempt_id in attempts.open_of_runner(tx, None, runner_id):
-                engine.outcome(
-                    Outcome(attempt_id=attempt_id, outcome="LOST", reason="lost: its supervisor died")
-                )
+                reason = "lost: its supervisor died"
+                if attempts.lose(tx, attempt_id, reason=reason, now_ms=now_ms):
+                    engine.outcome(Outcome(attempt_id=attempt_id, outcome="LOST", reason=reason))
 
     def _own_stops(self, tx: WriteTransaction) -> list[str]:
         return attempts.stops_requested(tx, self._owners, self._runner_id, known=self._stopping)

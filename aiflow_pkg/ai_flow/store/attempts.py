@@ -84,6 +84,11 @@ def finish_unclaimed(tx: WriteTransaction, attempt_id: str, *, now_ms: int) -> b
     return tx.execute(SQL.finish_unclaimed, id=attempt_id, finished_at=now_ms) == 1
 
 
+def lose(tx: WriteTransaction, attempt_id: str, *, reason: str, now_ms: int) -> bool:
+    """Record that an attempt vanished; return False when it has an outcome already."""
+    return tx.execute(SQL.lose, id=attempt_id, reason=reason, finished_at=now_ms) == 1
+
+
 def claim(
     tx: WriteTransaction, owners: Iterable[Owner], runner_id: str, *, limit: int, now_ms: int
 ) -> list[ClaimedAttempt]:

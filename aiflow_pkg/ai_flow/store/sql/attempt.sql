@@ -13,6 +13,11 @@ WHERE id = :id AND outcome IS NULL;
 UPDATE attempt SET outcome = 'STOPPED', finished_at = :finished_at
 WHERE id = :id AND claimed_by IS NULL AND outcome IS NULL;
 
+-- name: lose
+-- Nothing of an attempt is left and nobody knows how it ended.
+UPDATE attempt SET outcome = 'LOST', reason = :reason, finished_at = :finished_at
+WHERE id = :id AND outcome IS NULL;
+
 -- name: claimable
 -- Attempts of an owner that wait for its executor, oldest first.
 SELECT a.id, a.workflow_execution_id, e.snapshot_id, a.task_name, a.sequence_number, a.try_number
