@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from ai_flow.common.exception.exceptions import AIFlowException
 from ai_flow.operators import child_process
 from ai_flow.operators.child_process import ChildProcess
 from tests.support import wait_until
@@ -101,6 +102,11 @@ def test_the_command_reads_nothing_from_our_input() -> None:
 
     assert child.wait_for_exit(timeout_s=60) == 0
     assert lines == ["end"]
+
+
+def test_a_program_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(AIFlowException, match=f"Cannot start {tmp_path}/missing: No such file or directory"):
+        ChildProcess([str(tmp_path / "missing")])
 
 
 def test_an_exit_code_is_unknown_while_it_runs() -> None:

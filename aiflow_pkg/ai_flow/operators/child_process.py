@@ -23,6 +23,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import IO
 
+from ai_flow.common.exception.exceptions import AIFlowException
+
 #: How long a command may take to end after SIGTERM before it is killed.
 STOP_GRACE_S = 5.0
 #: How long to wait for the rest of the output once a command has ended: a process that it left behind may
@@ -43,14 +45,17 @@ class ChildProcess:
     ) -> None:
         self.command = list(command)
         _flush_output()
-        self._popen = subprocess.Popen(
-            self.command,
-            stdin=subprocess.DEVNULL,
-            stdout=None if on_line is None else subprocess.PIPE,
-            stderr=None if on_line is None else subprocess.STDOUT,
-            env={**os.environ, **(env or {})},
-            start_new_session=True,
-        )
+        try:
+            self._popen = subprocess.Popen(
+                self.command,
+                stdin=subprocess.DEVNULL,
+                stdout=None if on_line is None else subprocess.PIPE,
+                stderr=None if on_line is None else subprocess.STDOUT,
+                env={**os.environ, **(env or {})},
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise AIFlowException(f"Cannot start {self.command[0]}: {error.strerror}.") from error
         self._is_over = False
         self._waiting: list[int] = []  # the write ends of the pipes of those who wait
         reader = None
