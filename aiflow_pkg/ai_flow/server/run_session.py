@@ -11,6 +11,7 @@ The session says what happens through a ``RunObserver``; what that prints is the
 
 from __future__ import annotations
 
+import builtins
 import signal
 import uuid
 from collections.abc import Mapping, Sequence
@@ -93,17 +94,19 @@ class UnknownWorkflowError(AIFlowException):
 
 
 class WorkflowFileError(AIFlowException):
-    """A workflow file cannot be loaded."""
+    """A workflow file cannot be loaded; shows the line that is to blame."""
 
     def __init__(self, file: Path, error: Mapping[str, Any]) -> None:
-        where = f"{error.get('file') or file}"
-        if error.get("line"):
-            where += f", line {error['line']}"
-        text = f"\n    {str(error['text']).strip()}" if error.get("text") else ""
-        super().__init__(
-            f"{error['message']}\n  in {where}{text}" if error.get("line") else f"{error['message']}"
-        )
+        message, line = str(error["message"]), error.get("line")
+        if hasattr(builtins, str(error.get("type"))):
+            message = f"{error['type']}: {message}"
+        if line is not None:
+            message = f"Cannot load the workflow file {file}: {message}\n  {error['file']}, line {line}"
+        if line is not None and error.get("text"):
+            message += f"\n    {str(error['text']).strip()}"
+        super().__init__(message)
         self.file = file
+        self.traceback = error.get("traceback")
 
 
 class RunSession:
