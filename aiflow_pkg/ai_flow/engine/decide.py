@@ -182,8 +182,11 @@ class Engine(Delivery):
         # A rule on RUNNING may have stopped one of them again: that one is never launched.
         launched = [(execution, run) for execution, run in claimed if run.status is TaskStatus.RUNNING]
         for execution, run in claimed:
-            if run.status is TaskStatus.STOPPING:
+            if run.status is TaskStatus.STOPPING and run.attempt is not None:
+                run.attempt.revoked = True
+                self._note_attempt(execution, run)
                 self._move(execution, run, TaskSignal.STOP)
+                self._start_if_wanted(execution, run)
         self._settle()
         return launched
 
@@ -208,10 +211,14 @@ class Engine(Delivery):
             self._queue_attempt(execution, run)
         else:
             self._fail_or_retry(execution, run)
-        if run.then_start and run.status in FINISHED_TASK and not execution.is_stopping:
-            self._start(execution, run.task)
+        self._start_if_wanted(execution, run)
         self._settle()
         return True
+
+    def _start_if_wanted(self, execution: Execution, run: TaskRun) -> None:
+        """Start the run that was to follow this one once it is gone."""
+        if run.then_start and run.status in FINISHED_TASK and not execution.is_stopping:
+            self._start(execution, run.task)
 
     def run_due(self) -> None:
         """Carry out the retries and ticks that are due."""
