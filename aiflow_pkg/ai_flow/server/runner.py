@@ -18,7 +18,7 @@ from typing import Any
 
 from ai_flow.engine.world import RuleId, ScopeId, Verdict
 from ai_flow.executor.attempt import AttemptFinished, AttemptSpec
-from ai_flow.executor.run_directory import has_running_attempts
+from ai_flow.executor.remains import has_running_attempts
 from ai_flow.scheduler.scheduler import Inputs, Send, StepResult
 from ai_flow.server.condition_asker import ConditionAsker
 from ai_flow.server.facts import Facts
