@@ -322,7 +322,7 @@ class LocalExecutor:
 
     def _adopt_running(self, attempt_id: str, marker: dict[str, Any], server: ForkServer | None) -> None:
         running = RunningAttempt(
-            attempt_id=attempt_id, kind=marker["kind"], server=server, pid=marker["pid"], is_sent=True
+            attempt_id=attempt_id, kind=marker["kind"], server=server, pid=marker["pid"] or None, is_sent=True
         )
         self._attempts[attempt_id] = running
         self._register_token(attempt_id, marker["token"])

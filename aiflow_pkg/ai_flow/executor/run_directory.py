@@ -19,7 +19,7 @@ from pathlib import Path
 
 from ai_flow.executor.attempt import ForeignDirectory
 from ai_flow.runtime.attempt_files import AttemptFiles, attempts_in
-from ai_flow.runtime.process_table import boot_id, is_running
+from ai_flow.runtime.process_table import running_attempts
 
 DIRECTORY_MODE = 0o700
 #: ``sun_path`` holds 108 bytes on Linux and 104 on macOS, with the zero at its end.
@@ -66,10 +66,12 @@ class RunDirectory:
     def foreign(self) -> tuple[ForeignDirectory, ...]:
         """Return the directories of other stores that hold attempts."""
         found: list[ForeignDirectory] = []
+        alive: set[str] | None = None
         for path in sorted(self._runner_dir.glob("*/attempts")):
             ids = attempts_in(str(path))
             if path != self.attempts and ids:
-                running = sum(_is_attempt_running(path, attempt_id) for attempt_id in ids)
+                alive = running_attempts() if alive is None else alive
+                running = sum(attempt_id in alive for attempt_id in ids)
                 store_id = path.parent.name
                 found.append(
                     ForeignDirectory(path=path.parent, store_id=store_id, attempts=len(ids), running=running)
@@ -104,19 +106,3 @@ def _insist_on_private(directory: Path) -> None:
     found = directory.lstat()
     if found.st_uid != os.getuid() or found.st_mode & 0o077 or directory.is_symlink():
         raise PermissionError(f"{directory} must be a directory that only you can enter; remove it")
-
-
-def _is_attempt_running(directory: Path, attempt_id: str) -> bool:
-    marker = AttemptFiles(str(directory), attempt_id).read_marker()
-    if not marker or "pid" not in marker or marker["boot_id"] != boot_id():
-        return False
-    return is_running(marker["pid"], marker["created"])
-
-
-def has_running_attempts(runner_dir: Path) -> bool:
-    """Tell whether a process of any attempt of a supervisor, perhaps a dead one, still runs."""
-    return any(
-        _is_attempt_running(path, attempt_id)
-        for path in runner_dir.glob("*/attempts")
-        for attempt_id in attempts_in(str(path))
-    )

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, NoReturn
 
+    from ai_flow.runtime.process_table import AttemptMark
+
     Spec = dict[str, Any]
 
 #: The marker was there already. Never an outcome: the parent looks into the marker to tell it from a task's own code.
@@ -34,19 +36,40 @@ _LOG_FLAGS = os.O_WRONLY | os.O_CREAT | os.O_APPEND
 _SIGNALS = ("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE", "SIGXFSZ", "SIGCHLD")
 
 
-def begin_attempt(spec: Spec, run_python: Callable[[Spec], None] | None) -> NoReturn:
-    """Become the process of the attempt that ``spec`` describes; ``run_python`` runs it in this interpreter."""
+def begin_attempt(
+    spec: Spec, run_python: Callable[[Spec], None] | None = None, mark: AttemptMark | None = None
+) -> NoReturn:
+    """Become the process of the attempt that ``spec`` describes.
+
+    ``run_python`` runs it in this interpreter; ``mark`` then shows whose process this is.
+    """
     files = AttemptFiles(spec["attempts_dir"], spec["attempt_id"])
     try:
         reset_signals()
         os.setsid()
-        if not files.create_marker(_marker(spec)):
+        if mark is not None:
+            mark.write(spec["attempt_id"])
+        if not files.create_marker(marker_of(spec, os.getpid(), _create_time())):
             os._exit(LOST_MARKER_EXIT_CODE)
         _take_place(spec)
         _become_task(spec, files, run_python)
     except BaseException as error:
         report_failed_start(files, error)
     os._exit(SETUP_FAILED_EXIT_CODE)
+
+
+def marker_of(spec: Spec, pid: int, created: int) -> Spec:
+    """Return the content of the marker; without a pid it is the guard that starts the attempt."""
+    return {
+        "attempt_id": spec["attempt_id"],
+        "pid": pid,
+        "created": created,
+        "boot_id": spec["boot_id"],
+        "server": spec["server"],
+        "started_at_ms": time.time_ns() // 1_000_000,
+        "kind": spec["kind"],
+        "token": spec["token"],
+    }
 
 
 def reset_signals() -> None:
@@ -57,13 +80,15 @@ def reset_signals() -> None:
     signal.pthread_sigmask(signal.SIG_SETMASK, ())
 
 
+def prepare_log(spec: Spec) -> None:
+    """Make sure that the attempt's log exists, in a directory of this store."""
+    own_directory(spec["log_root"], spec["store_id"])
+    os.close(_open_log(spec["log_path"]))
+
+
 def redirect_output(log_path: str) -> None:
     """Make ``log_path`` standard output and error of this process; standard input is empty already."""
-    try:
-        log = os.open(log_path, _LOG_FLAGS, 0o600)
-    except FileNotFoundError:
-        os.makedirs(os.path.dirname(log_path), DIRECTORY_MODE, exist_ok=True)
-        log = os.open(log_path, _LOG_FLAGS, 0o600)
+    log = _open_log(log_path)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
@@ -71,7 +96,7 @@ def redirect_output(log_path: str) -> None:
 
 def report_failed_start(files: AttemptFiles, error: BaseException) -> None:
     """Leave the reason in the outcome file and, if it is there, in the log."""
-    reason = f"the task could not be started: {_sentence(error)}"
+    reason = f"the task could not be started: {why_not_started(error)}"
     try:
         files.write_outcome("FAILED", reason)
         os.write(2, f"[aiflow] {reason}\n".encode(errors="replace"))
@@ -79,33 +104,27 @@ def report_failed_start(files: AttemptFiles, error: BaseException) -> None:
         pass
 
 
-def _marker(spec: Spec) -> Spec:
-    pid = os.getpid()
-    process = read_process(pid)
-    return {
-        "attempt_id": spec["attempt_id"],
-        "pid": pid,
-        "created": process.created if process is not None else 0,
-        "boot_id": spec["boot_id"],
-        "server": spec["server"],
-        "started_at_ms": time.time_ns() // 1_000_000,
-        "kind": spec["kind"],
-        "token": spec["token"],
-    }
+def _create_time() -> int:
+    process = read_process(os.getpid())
+    return process.created if process is not None else 0
+
+
+def _open_log(path: str) -> int:
+    try:
+        return os.open(path, _LOG_FLAGS, 0o600)
+    except FileNotFoundError:
+        os.makedirs(os.path.dirname(path), DIRECTORY_MODE, exist_ok=True)
+        return os.open(path, _LOG_FLAGS, 0o600)
 
 
 def _take_place(spec: Spec) -> None:
-    """Make the log and the working directory those of this process; a plain no-op needs only the log."""
+    """Make the log and the working directory those of this process."""
     own_directory(spec["log_root"], spec["store_id"])
     redirect_output(spec["log_path"])
-    if spec["run"] != "nothing":
-        directory = make_working_copy(spec["bundle_dir"], spec["stem"], spec["working_dir"], spec["store_id"])
-        os.chdir(directory)
+    os.chdir(make_working_copy(spec["bundle_dir"], spec["stem"], spec["working_dir"], spec["store_id"]))
 
 
 def _become_task(spec: Spec, files: AttemptFiles, run_python: Callable[[Spec], None] | None) -> None:
-    if spec["run"] == "nothing":
-        os._exit(0)
     if spec["run"] == "fork" and run_python is not None:
         run_python(spec)
         return
@@ -118,7 +137,8 @@ def _become_task(spec: Spec, files: AttemptFiles, run_python: Callable[[Spec], N
     os.execve(spec["argv"][0], [*spec["argv"], files.spec], environment)
 
 
-def _sentence(error: BaseException) -> str:
+def why_not_started(error: BaseException) -> str:
+    """Return the reason for people."""
     if isinstance(error, FileNotFoundError) and error.filename is None:
         return "bash was not found on PATH"
     if isinstance(error, OSError) and error.strerror:

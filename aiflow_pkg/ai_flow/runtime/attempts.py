@@ -12,10 +12,15 @@ from __future__ import annotations
 import os
 import time
 
-from ai_flow.runtime import process_table
+from ai_flow.runtime import bash_start, process_table
 from ai_flow.runtime.attempt_ending import AttemptEnding
 from ai_flow.runtime.attempt_files import AttemptFiles
-from ai_flow.runtime.attempt_start import LOST_MARKER_EXIT_CODE
+from ai_flow.runtime.attempt_start import (
+    LOST_MARKER_EXIT_CODE,
+    SETUP_FAILED_EXIT_CODE,
+    prepare_log,
+    report_failed_start,
+)
 from ai_flow.runtime.out_of_memory import OutOfMemory
 
 TYPE_CHECKING = False
@@ -80,16 +85,35 @@ class Attempts:
         """Tell whether the pid is that of an attempt's own process."""
         return pid in self._by_pid
 
+    def start_bash(self, spec: Message) -> None:
+        """Start a bash attempt by a spawn; what hinders it is the attempt's failure."""
+        memory = self._out_of_memory.counters()
+        try:
+            pid = bash_start.start_bash(spec)
+        except bash_start.MarkerLostError:
+            self._tell({"op": "superseded", "attempt_id": spec["attempt_id"]})
+        except OSError as error:
+            report_failed_start(AttemptFiles(spec["attempts_dir"], spec["attempt_id"]), error)
+            self._end_without_process(spec, SETUP_FAILED_EXIT_CODE << 8)
+        else:
+            self._watch(spec, pid, memory)
+
+    def pass_by(self, spec: Message) -> None:
+        """Run an attempt of a task that does nothing: it succeeds here and now."""
+        try:
+            bash_start.win_marker(spec)
+            prepare_log(spec)
+        except bash_start.MarkerLostError:
+            self._tell({"op": "superseded", "attempt_id": spec["attempt_id"]})
+        except OSError as error:
+            report_failed_start(AttemptFiles(spec["attempts_dir"], spec["attempt_id"]), error)
+            self._end_without_process(spec, SETUP_FAILED_EXIT_CODE << 8)
+        else:
+            self._end_without_process(spec, 0)
+
     def add(self, spec: Message, pid: int) -> None:
-        """Watch the attempt whose process was just forked."""
-        attempt = Attempt(spec, pid, self._out_of_memory.counters())
-        self._by_id[attempt.id] = attempt
-        self._by_pid[pid] = attempt
-        if attempt.timeout_s is not None:
-            attempt.timer = self._reactor.call_later(
-                attempt.timeout_s, lambda: self._stop(attempt, attempt.grace_s, TIMED_OUT)
-            )
-        self._tell(attempt.forked_message())
+        """Watch an attempt whose process was just forked."""
+        self._watch(spec, pid, self._out_of_memory.counters())
 
     def refuse(self, spec: Message, error: OSError) -> None:
         """Report an attempt that could not even be forked."""
@@ -129,6 +153,22 @@ class Attempts:
             if attempt.ending is not None:
                 attempt.ending.look()
 
+    def _watch(self, spec: Message, pid: int, memory: tuple[int, int]) -> None:
+        attempt = Attempt(spec, pid, memory)
+        self._by_id[attempt.id] = attempt
+        self._by_pid[pid] = attempt
+        if attempt.timeout_s is not None:
+            attempt.timer = self._reactor.call_later(
+                attempt.timeout_s, lambda: self._stop(attempt, attempt.grace_s, TIMED_OUT)
+            )
+        self._tell(attempt.forked_message())
+
+    def _end_without_process(self, spec: Message, status: int) -> None:
+        attempt = Attempt(spec, 0, (0, 0))
+        record = self._exit_record(attempt, status, None)
+        self._write(attempt, record)
+        self._tell({"op": "finished", **record})
+
     def _stop(self, attempt: Attempt, grace_s: float, cause: str) -> None:
         # The first cause is the reason; a later, shorter grace only hurries.
         if attempt.pid in self._by_pid:
@@ -162,7 +202,7 @@ class Attempts:
         marker = attempt.files.read_marker()
         return marker is not None and marker.get("pid") != attempt.pid
 
-    def _exit_record(self, attempt: Attempt, status: int, usage: resource.struct_rusage) -> Message:
+    def _exit_record(self, attempt: Attempt, status: int, usage: resource.struct_rusage | None) -> Message:
         killed = os.WIFSIGNALED(status) and os.WTERMSIG(status) == 9 and attempt.cause is None
         return {
             "attempt_id": attempt.id,
@@ -174,8 +214,8 @@ class Attempts:
             "out_of_memory": self._out_of_memory.verdict(attempt.memory) if killed else None,
             "started_at_ms": attempt.forked_at_ms,
             "finished_at_ms": _now_ms(),
-            "max_rss_bytes": usage.ru_maxrss * (1024 if process_table.HAS_PROC else 1),
-            "cpu_s": round(usage.ru_utime + usage.ru_stime, 3),
+            "max_rss_bytes": _max_rss_bytes(usage) if usage is not None else None,
+            "cpu_s": round(usage.ru_utime + usage.ru_stime, 3) if usage is not None else 0.0,
         }
 
     def _write(self, attempt: Attempt, record: Message) -> None:
@@ -212,6 +252,10 @@ def _note_leftovers(attempt: Attempt, left: list[process_table.Process]) -> None
         pass
     finally:
         os.close(log)
+
+
+def _max_rss_bytes(usage: resource.struct_rusage) -> int:
+    return usage.ru_maxrss * (1024 if process_table.HAS_PROC else 1)
 
 
 def _now_ms() -> int:

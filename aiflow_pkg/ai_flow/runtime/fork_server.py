@@ -21,6 +21,7 @@ import sys
 from ai_flow.runtime import process_table
 from ai_flow.runtime.attempt_start import begin_attempt
 from ai_flow.runtime.attempts import Attempts
+from ai_flow.runtime.bash_start import can_start_here
 from ai_flow.runtime.other_children import OtherChildren
 from ai_flow.runtime.server_socket import Connection, listen
 from notification_service.reactor import READABLE, Reactor
@@ -105,6 +106,14 @@ class ForkServer:
         if self.attempts.is_known(spec["attempt_id"]):
             return
         spec["server"] = self.name
+        if spec["run"] == "nothing":
+            self.attempts.pass_by(spec)
+        elif spec["run"] == "bash" and can_start_here(spec):
+            self.attempts.start_bash(spec)
+        else:
+            self._fork_attempt(spec)
+
+    def _fork_attempt(self, spec: Message) -> None:
         pid = self._fork(lambda: self._in_attempt(spec))
         if isinstance(pid, OSError):
             self.attempts.refuse(spec, pid)
@@ -113,11 +122,10 @@ class ForkServer:
 
     def _in_attempt(self, spec: Message) -> None:
         if not self._is_snapshot:
-            begin_attempt(spec, None)
-        self._mark.write(spec["attempt_id"])
+            begin_attempt(spec)
         from ai_flow.runtime.task_process import run_task
 
-        begin_attempt(spec, run_task)
+        begin_attempt(spec, run_task, self._mark)
 
     def _preload(self, imports: list[str]) -> None:
         from ai_flow.runtime import preload

@@ -63,20 +63,27 @@ def is_zombie(process: Process) -> bool:
 
 
 def members_of(attempt_id: str, leader: int, created: int) -> list[Process]:
-    """Return all running processes of an attempt, whoever their parent is by now."""
+    """Return all running processes of an attempt, whoever their parent is by now; ``leader`` 0 is unknown."""
     table = _all_processes()
     holder = table.get(leader)
-    # While a group has members the kernel gives its number to no new process; a stranger there means it is empty.
-    own_group = holder is None or holder.created == created
+    # While a group has members the kernel gives its number to no new process: a stranger there means
+    # that it is empty.
+    own_group = leader > 0 and (holder is None or holder.created == created)
     chosen = {
         process.pid
         for process in table.values()
         if (own_group and leader in (process.group, process.session))
         or (process.created >= created and attempt_of(process.pid) == attempt_id)
     }
-    _add_descendants(chosen, table)
+    _add_relatives(chosen, table)
     chosen.discard(os.getpid())
     return [table[pid] for pid in sorted(chosen) if not is_zombie(table[pid])]
+
+
+def running_attempts() -> set[str]:
+    """Return the ids of all attempts that some process shows in its environment."""
+    found = {attempt_of(process.pid) for process in _all_processes().values() if not is_zombie(process)}
+    return {attempt_id for attempt_id in found if attempt_id is not None}
 
 
 def attempt_of(pid: int) -> str | None:
@@ -180,10 +187,15 @@ def _all_processes() -> dict[int, Process]:
     return table
 
 
-def _add_descendants(chosen: set[int], table: Mapping[int, Process]) -> None:
+def _add_relatives(chosen: set[int], table: Mapping[int, Process]) -> None:
+    """Add descendants, and the sessions whose leader is among the chosen."""
     grown = True
     while grown:
-        more = {process.pid for process in table.values() if process.parent in chosen} - chosen
+        more = {
+            process.pid
+            for process in table.values()
+            if process.parent in chosen or (process.session in chosen and process.session in table)
+        } - chosen
         chosen |= more
         grown = bool(more)
 

@@ -36,9 +36,14 @@ def make_working_copy(bundle_dir: str, stem: str, working_dir: str, store_id: st
     return target
 
 
+def is_owned(path: str, store_id: str) -> bool:
+    """Tell whether the directory exists and belongs to this store."""
+    return _owner(path) == store_id
+
+
 def own_directory(path: str, store_id: str) -> None:
     """Make sure that the directory exists and belongs to this store; one of another store is set aside."""
-    if _owner(path) == store_id:
+    if is_owned(path, store_id):
         return
     parent = os.path.dirname(path)
     os.makedirs(parent, DIRECTORY_MODE, exist_ok=True)
