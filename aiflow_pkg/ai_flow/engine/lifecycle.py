@@ -99,11 +99,21 @@ class Lifecycle:
         number = run.sequence_number + 1 if run else 1
         run = TaskRun(task=task, sequence_number=number, begin_at_ms=self._now_ms)
         execution.runs[task] = run
+        self._arm(execution, task)
         self._move(execution, run, TaskSignal.QUEUE)
         self._queue_attempt(execution, run)
         return "started"
 
     def _stop(self, execution: Execution, task: str, origin: StopOrigin) -> str:
+        """Stop a task for good: its run, and if it is periodic its ticks until something starts it again."""
+        run = execution.runs.get(task)
+        if task in execution.ticks:
+            self._set_tick(execution, task, None)
+            if run is None or not run.is_alive:
+                return "ticks no more"
+        return self._stop_run(execution, task, origin)
+
+    def _stop_run(self, execution: Execution, task: str, origin: StopOrigin) -> str:
         run = execution.runs.get(task)
         if run is None:
             return "ignored: never run"
@@ -134,7 +144,7 @@ class Lifecycle:
         run = execution.runs.get(task)
         if run is None or not run.is_alive:
             return self._start(execution, task)
-        self._stop(execution, task, origin)
+        self._stop_run(execution, task, origin)
         if run.status in FINISHED_TASK:
             return self._start(execution, task)
         run.then_start = True
@@ -168,6 +178,12 @@ class Lifecycle:
             context={"workflow_execution_id": execution.id, "task_name": task},
         )
         self._restart(execution, task, StopOrigin.RULE)
+
+    def _arm(self, execution: Execution, task: str) -> None:
+        """Let a periodic task that had been stopped tick again."""
+        expression = execution.graph.tasks[task].periodic_expression
+        if expression is not None and task not in execution.ticks:
+            self._set_tick(execution, task, parse_period(expression).next_after(self._now_ms))
 
     def _set_tick(self, execution: Execution, task: str, due_ms: int | None) -> None:
         self.changes.ticks[execution.id, task] = due_ms
