@@ -10,7 +10,8 @@ WHERE h.id = 1;
 
 -- name: append_event
 INSERT INTO event ("offset", "key", value, namespace, sender, context, create_time, appended_at)
-VALUES (:offset, :key, :value, :namespace, :sender, :context, :create_time, :appended_at);
+VALUES (:offset, :key, COALESCE(:value, ''), NULLIF(:namespace, ''), NULLIF(:sender, ''), NULLIF(:context, ''),
+        :create_time, :appended_at);
 
 -- name: read_bounds
 -- Where the log begins and ends, for readers.

@@ -9,12 +9,13 @@ transactions over stretches of offsets, so that not even a scan of a million eve
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import cast
 
 from notification_service.database.port import Database, ReadTransaction, Row, load_statements
 from notification_service.errors import OffsetOutOfRange
-from notification_service.model.event import ANY_CONDITION, Event, SenderEventCount
+from notification_service.model.event import Event, SenderEventCount
+from notification_service.model.event_filter import EventFilter
 
 SQL = load_statements(__package__, "event.sql")
 
@@ -25,22 +26,6 @@ PAGE_BYTES = 8 * 1024 * 1024
 SCAN_OFFSETS = 20_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EventFilter:
-    """Which events of the log are asked for; None, "" and "*" mean any."""
-
-    key: str | None = None
-    namespace: str | None = None
-    sender: str | None = None
-    begin_offset: int | None = None  # exclusive; None or 0: from the first event that is left
-    end_offset: int | None = None  # inclusive; None or 0: to the last event
-    begin_time: int | None = None  # events of this create_time (ms) and later
-
-    def texts(self) -> dict[str, str | None]:
-        """Return the parameters that compare text."""
-        return {"key": _given(self.key), "namespace": _given(self.namespace), "sender": _given(self.sender)}
-
-
 class EventQueries:
     """The read side of the log in one database, with transactions of its own."""
 
@@ -49,17 +34,13 @@ class EventQueries:
 
     def pages(self, wanted: EventFilter, *, limit: int | None = None) -> Iterator[list[Event]]:
         """Yield the matching events page by page, in order."""
-        position, end = self._range_of(wanted)
-        left = max(0, end - position) if limit is None else limit
-        while position < end and left > 0:
-            with self.database.read() as tx:
-                stop = affordable_end(tx, position, min(end, position + SCAN_OFFSETS))
-                texts = wanted.texts()
-                rows = tx.rows(SQL.scan_matching, begin_offset=position, end_offset=stop, limit=left, **texts)
-            position = stop
-            left -= len(rows)
-            if rows:
-                yield [event_of(row) for row in rows]
+        wanted = self.bounded(wanted)
+        while wanted.begin_offset != wanted.end_offset and limit != 0:
+            events, position = self.page(wanted, limit=limit)
+            wanted = replace(wanted, begin_offset=position)
+            limit = None if limit is None else limit - len(events)
+            if events:
+                yield events
 
     def list_events(self, wanted: EventFilter, *, limit: int | None = None) -> list[Event]:
         """Return the matching events in order."""
@@ -68,15 +49,46 @@ class EventQueries:
     def count_events(self, wanted: EventFilter) -> tuple[int, list[SenderEventCount]]:
         """Return how many events match, in all and by sender."""
         counts: dict[str, int] = {}
-        position, end = self._range_of(wanted)
-        while position < end:
-            stop = min(end, position + SCAN_OFFSETS)
-            with self.database.read() as tx:
-                rows = tx.rows(SQL.count_matching, begin_offset=position, end_offset=stop, **wanted.texts())
-            for sender, count in cast("list[tuple[str, int]]", rows):
+        wanted = self.bounded(wanted)
+        while wanted.begin_offset != wanted.end_offset:
+            found, position = self.count_page(wanted)
+            for sender, count in found.items():
                 counts[sender] = counts.get(sender, 0) + count
-            position = stop
+            wanted = replace(wanted, begin_offset=position)
         return sum(counts.values()), [SenderEventCount(sender, counts[sender]) for sender in sorted(counts)]
+
+    def bounded(self, wanted: EventFilter) -> EventFilter:
+        """Turn times and open ends into offsets of the log as it is now, for ``page`` and ``count_page``."""
+        with self.database.read() as tx:
+            removed_through, head = bounds(tx)
+        begin = wanted.begin_offset or removed_through
+        if begin < removed_through:
+            raise OffsetOutOfRange(begin, removed_through)
+        if wanted.begin_time is not None:
+            begin = max(begin, self.time_to_offset(wanted.begin_time - 1))
+        end = max(begin, min(wanted.end_offset or head, head))
+        return replace(wanted, begin_offset=begin, end_offset=end, begin_time=None)
+
+    def page(
+        self, wanted: EventFilter, *, limit: int | None = None, scan: int = SCAN_OFFSETS
+    ) -> tuple[list[Event], int]:
+        """Look at the next ``scan`` offsets of a bounded filter: what matches, and the offset reached."""
+        begin, end = wanted.begin_offset or 0, wanted.end_offset or 0
+        with self.database.read() as tx:
+            end = affordable_end(tx, begin, min(end, begin + scan))
+            count = scan if limit is None else limit
+            rows = tx.rows(
+                SQL.scan_matching, begin_offset=begin, end_offset=end, limit=count, **wanted.texts()
+            )
+        return [event_of(row) for row in rows], end
+
+    def count_page(self, wanted: EventFilter, *, scan: int = SCAN_OFFSETS) -> tuple[dict[str, int], int]:
+        """Count by sender what matches a bounded filter in the next ``scan`` offsets."""
+        begin, end = wanted.begin_offset or 0, wanted.end_offset or 0
+        end = min(end, begin + scan)
+        with self.database.read() as tx:
+            rows = tx.rows(SQL.count_matching, begin_offset=begin, end_offset=end, **wanted.texts())
+        return dict(cast("list[tuple[str, int]]", rows)), end
 
     def time_to_offset(self, time_ms: int) -> int:
         """Return the largest offset with a create_time by ``time_ms``, else where the log begins."""
@@ -87,16 +99,6 @@ class EventQueries:
                 (create_time,) = cast("tuple[int]", tx.row(SQL.create_time_at, offset=middle))
                 low, high = (middle, high) if create_time <= time_ms else (low, middle - 1)
             return low
-
-    def _range_of(self, wanted: EventFilter) -> tuple[int, int]:
-        with self.database.read() as tx:
-            removed_through, head = bounds(tx)
-        begin = wanted.begin_offset or removed_through
-        if begin < removed_through:
-            raise OffsetOutOfRange(begin, removed_through)
-        if wanted.begin_time is not None:
-            begin = max(begin, self.time_to_offset(wanted.begin_time - 1))
-        return begin, min(wanted.end_offset or head, head)
 
 
 def bounds(tx: ReadTransaction) -> tuple[int, int]:
@@ -121,7 +123,3 @@ def event_of(row: Row) -> Event:
         "tuple[int, str, str, str | None, str | None, str | None, int]", row
     )
     return Event(key, value, namespace or "", sender or "", context or "", create_time, offset)
-
-
-def _given(text: str | None) -> str | None:
-    return None if text in (None, "", ANY_CONDITION) else text

@@ -1,15 +1,23 @@
 -- SPDX-License-Identifier: Apache-2.0
 -- Which sequences of which producer are in the log, and the registered clients.
 
+-- name: last_run
+SELECT first_sequence, last_sequence, first_offset
+FROM producer_run
+WHERE producer = :producer
+ORDER BY first_sequence DESC
+LIMIT 1;
+
 -- name: runs_between
--- The runs of a producer that touch a stretch of sequences, with the run just before it. What retention has
--- removed comes as one run of offset 0.
+-- The runs of a producer that touch a stretch of sequences, and the one before them.
 SELECT first_sequence, last_sequence, first_offset
 FROM producer_run
 WHERE producer = :producer AND first_sequence <= :last_sequence AND first_sequence >= COALESCE(
     (SELECT MAX(first_sequence) FROM producer_run WHERE producer = :producer AND first_sequence <= :first_sequence), 0)
-UNION ALL
-SELECT 0, removed_through, 0 FROM producer_mark WHERE producer = :producer AND removed_through >= :first_sequence;
+ORDER BY first_sequence;
+
+-- name: removed_through
+SELECT removed_through FROM producer_mark WHERE producer = :producer;
 
 -- name: begin_run
 INSERT INTO producer_run (producer, first_sequence, last_sequence, first_offset)

@@ -37,24 +37,47 @@ def place(tx: ReadTransaction, producer: str, sequence: int, count: int, removed
         raise InvalidEventError(
             f"The sequence of an event counts from 0; producer {producer} gave {sequence}."
         )
-    last = sequence + count - 1
+    if removed_through:
+        _refuse_expired(tx, producer, sequence, count, removed_through)
+    run = cast("tuple[int, int, int] | None", tx.row(SQL.last_run, producer=producer))
+    if run is None or run[1] < sequence:
+        return Placement(run=_continuable(run, sequence))
     placement = Placement()
-    rows = tx.rows(SQL.runs_between, producer=producer, first_sequence=sequence, last_sequence=last)
-    marked_through = -1
-    for run_first, run_last, offset in cast("list[tuple[int, int, int]]", rows):
-        if offset == 0:
-            marked_through = run_last
-        elif run_last == sequence - 1:
-            placement.run = run_first, offset + run_last - run_first + 1
-        for known in range(max(run_first, sequence), min(run_last, last) + 1) if offset else ():
-            placement.known[known] = offset + known - run_first
-    for position in range(sequence, min(last, marked_through) + 1):
-        if position not in placement.known:
-            raise SequenceExpiredError(producer, position)
-    for position, offset in placement.known.items():
-        if offset <= removed_through:
-            raise SequenceExpiredError(producer, position)
+    for run in _runs_between(tx, producer, sequence, sequence + count - 1):
+        first, last, offset = run
+        placement.run = placement.run or _continuable(run, sequence)
+        for known in range(max(first, sequence), min(last, sequence + count - 1) + 1):
+            placement.known[known] = offset + known - first
     return placement
+
+
+def _continuable(run: tuple[int, int, int] | None, sequence: int) -> tuple[int, int] | None:
+    """Return the first sequence of a run that ends just before ``sequence``, and the offset to go on with."""
+    if run is None or run[1] != sequence - 1:
+        return None
+    return run[0], run[2] + sequence - run[0]
+
+
+def _refuse_expired(
+    tx: ReadTransaction, producer: str, sequence: int, count: int, removed_through: int
+) -> None:
+    """Raise when retention has removed one of the events: it can neither be returned nor be new."""
+    row = tx.row(SQL.removed_through, producer=producer)
+    marked_through = -1 if row is None else cast(int, row[0])
+    known: set[int] = set()
+    for first, last, offset in _runs_between(tx, producer, sequence, sequence + count - 1):
+        for position in range(max(first, sequence), min(last, sequence + count - 1) + 1):
+            known.add(position)
+            if offset + position - first <= removed_through:
+                raise SequenceExpiredError(producer, position)
+    for position in range(sequence, min(sequence + count - 1, marked_through) + 1):
+        if position not in known:
+            raise SequenceExpiredError(producer, position)
+
+
+def _runs_between(tx: ReadTransaction, producer: str, first: int, last: int) -> list[tuple[int, int, int]]:
+    rows = tx.rows(SQL.runs_between, producer=producer, first_sequence=first, last_sequence=last)
+    return cast("list[tuple[int, int, int]]", rows)
 
 
 def record(

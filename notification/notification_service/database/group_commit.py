@@ -5,8 +5,10 @@ There is no writer thread: a caller that finds nobody committing leads, runs the
 up, its own among them, and commits; the others wait until it tells them the outcome. Works that arrive
 meanwhile are the next group, and the leader hands the lead to the first of them.
 
-Each work is undone alone when it raises: the first of a group owns the transaction, the later ones run in a
-savepoint. If the commit itself fails, every work of the group gets that error.
+Each work is undone alone when it raises. One that had written nothing needs no undoing; else the
+transaction is rolled back and the works before it run again, which is rare, and cheaper than a savepoint
+around every work.
+If the commit itself fails, every work of the group gets that error.
 
 Safety of the lead: ``_led`` is true while some thread leads or has been told to. A thread that is interrupted
 while it waits takes its work out of the queue, or passes a lead on that it has just been given, so the
@@ -43,11 +45,7 @@ class WriteSession(Protocol):
 
     def roll_back(self) -> None: ...
 
-    def savepoint(self) -> None: ...
-
-    def keep_savepoint(self) -> None: ...
-
-    def undo_savepoint(self) -> None: ...
+    def changes(self) -> int: ...
 
     @property
     def in_transaction(self) -> bool: ...
@@ -56,20 +54,16 @@ class WriteSession(Protocol):
 class _Pending:
     """One caller's work and the gate at which the caller waits."""
 
-    __slots__ = ("error", "gate", "leads", "ran", "result", "work")
+    __slots__ = ("durable", "error", "gate", "leads", "result", "work")
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self.ran = False
         self.result: object = None
         self.error: Exception | None = None
+        self.durable = False
         self.leads = False
         self.gate = threading.Lock()
         self.gate.acquire()
-
-    def run(self, tx: WriteTransaction) -> None:
-        self.result = self.work(tx)
-        self.ran = True
 
     def outcome(self) -> Any:
         if self.error is not None:
@@ -134,45 +128,40 @@ class GroupCommit:
         session = self._session
         tx = session.begin()
         ends_s = time.monotonic() + GROUP_LIMIT_S
-        owned = False
+        committing = False
         try:
             while (pending := self._take(group)) is not None:
-                if owned:
-                    self._run_in_savepoint(pending, tx)
-                else:
-                    owned = self._run_as_owner(pending, tx)
+                if not self._run_one(pending, tx):
+                    self._run_again(group, tx)
                 if time.monotonic() >= ends_s:
                     break
-            if owned:
-                session.commit()
+            committing = True
+            session.commit()
         finally:
-            # An interrupt can arrive between the commit and its return: what is not open any more is done.
-            committed = owned and not session.in_transaction
-            session.roll_back()
+            # An interrupt can come between the commit and its return: a transaction that is gone is done.
+            durable = committing and not session.in_transaction
             for pending in group:
-                pending.ran = pending.ran and committed
+                pending.durable = durable
+            session.roll_back()
 
-    def _run_as_owner(self, pending: _Pending, tx: WriteTransaction) -> bool:
+    def _run_one(self, pending: _Pending, tx: WriteTransaction) -> bool:
+        """Run a work and tell whether the transaction holds just what the successful works wrote."""
+        before = self._session.changes()
         try:
-            pending.run(tx)
+            pending.result = pending.work(tx)
         except Exception as error:
             pending.error = error
-            self._session.roll_back()
-            self._session.begin()
-            return False
+            return self._session.in_transaction and self._session.changes() == before
         return True
 
-    def _run_in_savepoint(self, pending: _Pending, tx: WriteTransaction) -> None:
-        self._session.savepoint()
-        try:
-            pending.run(tx)
-        except Exception as error:
-            if not self._session.in_transaction:
-                raise  # a full disk, for example: SQLite has rolled back the whole group
-            pending.error = error
-            self._session.undo_savepoint()
-        else:
-            self._session.keep_savepoint()
+    def _run_again(self, group: list[_Pending], tx: WriteTransaction) -> None:
+        """Start the transaction over with the works that did not fail."""
+        self._session.roll_back()
+        self._session.begin()
+        for pending in group:
+            if pending.error is None and not self._run_one(pending, tx):
+                self._run_again(group, tx)
+                return
 
     def _take(self, group: list[_Pending]) -> _Pending | None:
         with self._mutex:
@@ -192,8 +181,8 @@ class GroupCommit:
             pending.error = pending.error or error
 
     def _give_back(self, group: list[_Pending], mine: _Pending) -> None:
-        """Queue the works of others again after the leader was interrupted; call it without the mutex."""
-        undone = [p for p in group if p is not mine and not p.ran and p.error is None]
+        """Queue the works of others again after the leader was interrupted."""
+        undone = [p for p in group if p is not mine and not p.durable and p.error is None]
         group[:] = [p for p in group if p not in undone]
         with self._mutex:
             if mine in self._queue:

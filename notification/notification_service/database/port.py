@@ -76,7 +76,7 @@ class Database(Protocol):
         """Run ``work`` in a transaction that works of other threads may share; return after its commit.
 
         What ``work`` raises is raised here and undoes this work only. ``work`` must touch nothing but the
-        transaction: it may run on the thread of another caller.
+        transaction: it may run on the thread of another caller, and again if another of its group fails.
         """
         ...
 

@@ -167,15 +167,8 @@ class _WriteSide:
     def roll_back(self) -> None:
         self._connection.roll_back()
 
-    def savepoint(self) -> None:
-        self._connection.control("SAVEPOINT work")
-
-    def keep_savepoint(self) -> None:
-        self._connection.control("RELEASE work")
-
-    def undo_savepoint(self) -> None:
-        self._connection.control("ROLLBACK TO work")
-        self._connection.control("RELEASE work")
+    def changes(self) -> int:
+        return self._connection.apsw.total_changes()
 
     @property
     def in_transaction(self) -> bool:

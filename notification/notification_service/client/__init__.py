@@ -1,0 +1,2 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Send events and listen to them, from any process."""
