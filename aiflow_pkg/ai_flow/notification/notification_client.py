@@ -12,7 +12,7 @@ import json
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import TracebackType
 
 from ai_flow.common.exception.exceptions import AIFlowException
@@ -25,6 +25,9 @@ from notification_service.client.notification_client import ListenerProcessor, L
 from notification_service.model.event import Event
 
 __all__ = ["AIFlowNotificationClient", "Event", "ListenerProcessor", "ListenerRegistrationId"]
+
+#: In a burst the times of events run ahead of the clock, and clocks differ: "now" must lie after every event.
+_BEYOND_THE_LAST_EVENT = timedelta(days=1)
 
 
 class AIFlowNotificationClient:
@@ -71,7 +74,8 @@ class AIFlowNotificationClient:
     def send_event(self, key: str, value: str | None = None) -> Event:
         """Send an event to the rules of this workflow execution and to the listeners of this namespace.
 
-        Return the event as stored, with its offset and time; it is durable then.
+        Return the event as stored, with its offset and time; it is durable then. A value of None is stored as
+        an empty text.
         """
         return self._client.send_event(self._own_event(key, value))
 
@@ -90,10 +94,10 @@ class AIFlowNotificationClient:
     ) -> ListenerRegistrationId:
         """Call ``listener_processor.process`` with events as they come, from another thread.
 
-        ``event_keys`` says which, None means all. ``begin_time`` says from when on; None means from now on.
-        Events of other executions in this namespace come too.
+        With ``event_keys`` it gets the events of this namespace that have one of the keys, those of other
+        executions included; without, every event of every namespace. It begins at ``begin_time``, or now.
         """
-        offset = self._client.time_to_offset(begin_time or datetime.now())
+        offset = self._client.time_to_offset(begin_time or datetime.now() + _BEYOND_THE_LAST_EVENT)
         return self._client.register_listener(listener_processor, event_keys, offset)
 
     def unregister_listener(self, registration_id: ListenerRegistrationId) -> None:
