@@ -7,23 +7,33 @@ when the log has grown, so watching an idle run costs one small query.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
 from ai_flow.common.home import Home
 from ai_flow.engine.ending import is_doomed
+from ai_flow.engine.graph import Task
 from ai_flow.engine.lifecycle import TASK_STATUS_CHANGED
 from ai_flow.engine.states import FINISHED_EXECUTION
 from ai_flow.model.status import TaskStatus, WorkflowStatus
 from ai_flow.scheduler.log_input import context_of, is_own, offset_of
 from ai_flow.store import world_store
 from ai_flow.store.open_store import Store
-from ai_flow.store.progress import Standing, read_standing, unowned_is_busy
+from ai_flow.store.progress import (
+    RuleFailure,
+    read_never_started,
+    read_rule_failures,
+    read_standing,
+    unowned_is_busy,
+)
 from ai_flow.store.world_store import GraphCache
+from notification_service.database.port import ReadTransaction
 
 _PAGE = 500
+#: Failures of rules that are kept per execution; the store has them all.
+_KEPT_FAILURES = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,10 +45,14 @@ class TaskChange:
     task: str
     sequence_number: int
     try_number: int
+    #: How many tries it may have.
+    tries: int
     status: TaskStatus
     reason: str | None
     at_ms: int
     log_path: Path
+    #: Seconds until the next try, when there is one.
+    next_try_in_s: float | None = None
 
 
 @dataclass(slots=True, kw_only=True)
@@ -48,7 +62,8 @@ class ExecutionProgress:
     id: int
     workflow: str
     namespace: str
-    tasks: Sequence[str]
+    #: The tasks in the order of their definition.
+    tasks: Mapping[str, Task]
     logs: Path
     status: WorkflowStatus = WorkflowStatus.INIT
     reason: str | None = None
@@ -58,9 +73,14 @@ class ExecutionProgress:
     is_stopping: bool = False
     begin_at_ms: int | None = None
     end_at_ms: int | None = None
+    #: Why tasks never ran, by task; known when it is finished.
+    never_started: Mapping[str, str] = field(default_factory=dict[str, str])
+    #: What its rules could not process so far; the first ones when there are very many.
+    rule_failures: list[RuleFailure] = field(default_factory=list[RuleFailure])
 
     @property
     def is_finished(self) -> bool:
+        """Tell whether nothing of it will change any more."""
         return self.status in FINISHED_EXECUTION
 
 
@@ -95,7 +115,7 @@ class Progress:
                 events = self._store.log.read_after(tx, self._offset, limit=_PAGE)
                 for execution in self._by_id.values():
                     if not execution.is_finished:
-                        self._refresh(execution, read_standing(tx, execution.id))
+                        self._refresh(tx, execution)
             for event in events:
                 self._offset = offset_of(event)
                 if is_own(event) and event.value == TASK_STATUS_CHANGED:
@@ -123,13 +143,19 @@ class Progress:
         with self._store.database.read() as tx:
             return not unowned_is_busy(tx)
 
-    def _refresh(self, execution: ExecutionProgress, standing: Standing) -> None:
+    def _refresh(self, tx: ReadTransaction, execution: ExecutionProgress) -> None:
+        standing = read_standing(tx, execution.id)
         execution.status = standing.status
         execution.reason = standing.reason
         execution.waits_for = standing.waits_for
         execution.is_stopping = standing.is_stopping
         execution.begin_at_ms = standing.begin_at_ms
         execution.end_at_ms = standing.end_at_ms
+        failures = execution.rule_failures
+        if len(failures) < _KEPT_FAILURES:
+            failures += read_rule_failures(tx, execution.id, after_id=failures[-1].id if failures else 0)
+        if execution.is_finished:
+            execution.never_started = read_never_started(tx, execution.id)
 
     def _change(self, context: Mapping[str, Any], at_ms: int) -> Iterator[TaskChange]:
         execution = self._by_id.get(context["workflow_execution_id"])
@@ -141,16 +167,17 @@ class Progress:
             context["try_number"],
         )
         self._has_failures = self._has_failures or status is TaskStatus.FAILED
+        task = execution.tasks[context["task_name"]]
         yield TaskChange(
             execution_id=execution.id,
             workflow=execution.workflow,
-            task=context["task_name"],
+            task=task.name,
             sequence_number=number,
             try_number=try_number,
+            tries=task.retries + 1,
             status=status,
             reason=context.get("reason"),
             at_ms=at_ms,
-            log_path=self._home.log_of(
-                execution.workflow, execution.id, context["task_name"], number, try_number
-            ),
+            log_path=self._home.log_of(execution.workflow, execution.id, task.name, number, try_number),
+            next_try_in_s=task.retry_delay_after(try_number) if status is TaskStatus.RETRYING else None,
         )

@@ -21,6 +21,7 @@ from typing import Any, Protocol
 
 from ai_flow.common.exception.exceptions import AIFlowException
 from ai_flow.common.home import Home
+from ai_flow.engine.graph import parse_graph
 from ai_flow.engine.world import StopOrigin
 from ai_flow.model.execution_type import ExecutionType
 from ai_flow.server.parts import RunnerOptions, build_parts
@@ -234,7 +235,7 @@ class RunSession:
             id=execution_id,
             workflow=graph["name"],
             namespace=graph["namespace"],
-            tasks=[task["name"] for task in graph["tasks"]],
+            tasks=parse_graph(graph).tasks,
             logs=self._home.logs / graph["name"] / str(execution_id),
         )
 

@@ -11,6 +11,7 @@ from notification_service.database.port import ReadTransaction
 from notification_service.database.statements import load_statements
 
 SQL = load_statements(__package__, "sql/progress.sql")
+_EXECUTION_SQL = load_statements(__package__, "sql/execution.sql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,6 +24,19 @@ class Standing:
     is_stopping: bool
     begin_at_ms: int
     end_at_ms: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RuleFailure:
+    """An event that a rule could not process."""
+
+    id: int
+    task: str | None
+    #: Counts within the task, from 0.
+    rule_index: int
+    event_offset: int
+    error: str
+    failed_at_ms: int
 
 
 def read_standing(tx: ReadTransaction, execution_id: int) -> Standing:
@@ -44,3 +58,29 @@ def read_standing(tx: ReadTransaction, execution_id: int) -> Standing:
 def unowned_is_busy(tx: ReadTransaction) -> bool:
     """Tell whether an execution that belongs to no process has anything to run."""
     return tx.row(SQL.unowned_is_busy) is not None
+
+
+def read_never_started(tx: ReadTransaction, execution_id: int) -> dict[str, str]:
+    """Return why tasks of a finished execution never ran, by task."""
+    rows = tx.rows(_EXECUTION_SQL.never_started, workflow_execution_id=execution_id)
+    return {cast("str", task): cast("str", reason) for task, reason in rows}
+
+
+def read_rule_failures(
+    tx: ReadTransaction, execution_id: int, *, after_id: int, limit: int = 100
+) -> list[RuleFailure]:
+    """Return the failures of an execution's rules that are newer than ``after_id``, oldest first."""
+    rows = tx.rows(
+        SQL.rule_failures_after, workflow_execution_id=execution_id, after_id=after_id, limit=limit
+    )
+    return [
+        RuleFailure(
+            id=cast("int", id),
+            task=cast("str | None", task),
+            rule_index=cast("int", index),
+            event_offset=cast("int", offset),
+            error=cast("str", error),
+            failed_at_ms=cast("int", failed_at),
+        )
+        for id, task, index, offset, error, failed_at in rows
+    ]
