@@ -12,6 +12,7 @@ how a task process is told to stop. That rules out everything with a lock, ``Pop
 
 from __future__ import annotations
 
+import glob
 import math
 import os
 import select
@@ -110,10 +111,15 @@ class ChildProcess:
             return
         deadline = time.monotonic() + grace_s
         self._signal_group(signal.SIGTERM)
-        while time.monotonic() < deadline and self._signal_group(0):
+        while time.monotonic() < deadline and self._group_is_alive():
             time.sleep(_POLL_S)
         self._signal_group(signal.SIGKILL)
         self.has_ended(within_s=None)
+
+    def _group_is_alive(self) -> bool:
+        # What the command left behind is reaped by the first process of the machine, which may take its time:
+        # ended processes that nobody has reaped count as gone.
+        return self._signal_group(0) and not (self._is_over and _has_only_zombies(self.pid))
 
     def _signal_group(self, number: int) -> bool:
         """Send a signal to all of the command's process group; tell whether there was anybody."""
@@ -142,6 +148,22 @@ def _close_if_listed(descriptors: list[int], descriptor: int) -> None:
     except ValueError:
         return
     os.close(descriptor)
+
+
+def _has_only_zombies(group: int) -> bool:
+    """Tell whether every process of a process group has ended; False where there is no /proc to say it."""
+    found = False
+    for path in glob.iglob("/proc/[0-9]*/stat"):
+        try:
+            with open(path, encoding="utf-8", errors="replace") as file:
+                state, _, process_group = file.read().rpartition(")")[2].split()[:3]
+        except (OSError, ValueError):
+            continue  # it has just gone
+        if int(process_group) == group:
+            found = True
+            if state not in "ZX":
+                return False
+    return found
 
 
 def _read_lines(stream: IO[bytes], on_line: Callable[[str], None]) -> None:
