@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Workflows and their versions: what was uploaded, under which snapshot.
+"""Namespaces, workflows, their versions and triggers: what was uploaded, under which snapshot.
 
 A snapshot pins a workflow's graph, its bundle (the files, named by their content) and the Python version
-that it was loaded with. The same content uploaded twice is one snapshot. All functions work inside the
-caller's transaction.
+that it was loaded with. The same content uploaded twice in a row is one snapshot. All functions work inside
+the caller's transaction; what a change means to the scheduler is for the caller to announce.
 """
 
 from __future__ import annotations
@@ -19,6 +19,34 @@ from notification_service.database.port import ReadTransaction, Row, WriteTransa
 from notification_service.database.statements import load_statements
 
 SQL = load_statements(__package__, "sql/catalog.sql")
+
+
+#: For "no limit": the largest that every database accepts.
+_ALL_ROWS = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Which rows of a list are wanted: those above an id (cheap at any depth), or an offset (which counts).
+    Which rows of a list are wanted: those above an id (cheap at any depth), or an offset (which counts).
+    """
+
+    limit: int | None = None
+    offset: int | None = None
+    after_id: int = 0
+
+    @property
+    def bounds(self) -> dict[str, int]:
+        """Return the parameters ``limit`` and ``offset``; none and 0 are no limit."""
+        return {"limit": self.limit or _ALL_ROWS, "offset": self.offset or 0}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamespaceRow:
+    """A namespace as stored; ``properties`` is the text of a JSON object."""
+
+    name: str
+    properties: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,6 +74,15 @@ class WorkflowRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class WorkflowVersion:
+    """A workflow with the source and the graph (JSON) of its latest snapshot, empty when it has none."""
+
+    workflow: WorkflowRow
+    content: str
+    graph: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SnapshotRow:
     """A snapshot as stored."""
 
@@ -62,6 +99,20 @@ class SnapshotRow:
     def entry_in(self, snapshots: Path) -> Path:
         """Return the workflow file inside the home's snapshot directory."""
         return snapshots / self.bundle / self.entry
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerRow:
+    """A trigger as stored; ``rule`` is a pickle that only a condition host opens."""
+
+    id: int
+    workflow_id: int
+    snapshot_id: int
+    condition: Mapping[str, Any]
+    rule: bytes
+    python: str
+    is_paused: bool
+    created_at_ms: int
 
 
 class UnknownNamespaceError(AIFlowException):
@@ -81,6 +132,37 @@ def read_store_id(tx: ReadTransaction) -> str:
     return cast("str", row[0])
 
 
+def find_namespace(tx: ReadTransaction, name: str) -> NamespaceRow | None:
+    """Return the namespace of that name; None when there is none."""
+    row = tx.row(SQL.namespace_by_name, name=name)
+    return _namespace(row) if row is not None else None
+
+
+def list_namespaces(tx: ReadTransaction, page: Page) -> list[NamespaceRow]:
+    """Return a page of the namespaces by name."""
+    return [_namespace(row) for row in tx.rows(SQL.list_namespaces, **page.bounds)]
+
+
+def add_namespace(tx: WriteTransaction, name: str, properties: str) -> None:
+    """Add a namespace that does not exist yet."""
+    tx.execute(SQL.insert_namespace, name=name, properties=properties)
+
+
+def set_namespace_properties(tx: WriteTransaction, name: str, properties: str) -> bool:
+    """Give a namespace other properties; return False when it does not exist."""
+    return tx.execute(SQL.set_namespace_properties, name=name, properties=properties) == 1
+
+
+def namespace_is_empty(tx: ReadTransaction, name: str) -> bool:
+    """Tell whether the namespace holds no workflow."""
+    return tx.row(SQL.workflow_in_namespace, namespace=name) is None
+
+
+def delete_namespace(tx: WriteTransaction, name: str) -> bool:
+    """Remove an empty namespace; return False when it does not exist."""
+    return tx.execute(SQL.delete_namespace, name=name) == 1
+
+
 def find_workflow(tx: ReadTransaction, namespace: str, name: str) -> WorkflowRow | None:
     """Return the workflow of that name; None when there is none."""
     row = tx.row(SQL.workflow_by_name, namespace=namespace, name=name)
@@ -93,10 +175,116 @@ def get_workflow(tx: ReadTransaction, workflow_id: int) -> WorkflowRow | None:
     return _workflow(row) if row is not None else None
 
 
+def find_workflow_version(tx: ReadTransaction, namespace: str, name: str) -> WorkflowVersion | None:
+    """Return the workflow of that name in its latest version; None when there is none."""
+    row = tx.row(SQL.workflow_version, namespace=namespace, name=name)
+    return _workflow_version(row) if row is not None else None
+
+
+def list_workflow_versions(tx: ReadTransaction, namespace: str, page: Page) -> list[WorkflowVersion]:
+    """Return a page of the workflows of a namespace, oldest first."""
+    rows = tx.rows(SQL.list_workflow_versions, namespace=namespace, after_id=page.after_id, **page.bounds)
+    return [_workflow_version(row) for row in rows]
+
+
+def set_enabled(tx: WriteTransaction, workflow_id: int, is_enabled: bool) -> None:
+    """Enable or disable a workflow."""
+    tx.execute(SQL.set_enabled, id=workflow_id, is_enabled=int(is_enabled))
+
+
+def delete_workflow(tx: WriteTransaction, workflow_id: int) -> None:
+    """Remove a workflow that has no executions any more, with its triggers and snapshots."""
+    tx.execute(SQL.delete_workflow_inbox, workflow_id=workflow_id)
+    tx.execute(SQL.delete_workflow_states, workflow_id=workflow_id)
+    tx.execute(SQL.delete_workflow_evaluations, workflow_id=workflow_id)
+    tx.execute(SQL.delete_workflow_failures, workflow_id=workflow_id)
+    tx.execute(SQL.delete_triggers, workflow_id=workflow_id)
+    tx.execute(SQL.delete_snapshots, workflow_id=workflow_id)
+    tx.execute(SQL.delete_workflow, id=workflow_id)
+
+
 def get_snapshot(tx: ReadTransaction, snapshot_id: int) -> SnapshotRow | None:
     """Return the snapshot of that id; None when there is none."""
     row = tx.row(SQL.snapshot_by_id, id=snapshot_id)
     return _snapshot(row) if row is not None else None
+
+
+def list_snapshots(tx: ReadTransaction, workflow_id: int, page: Page) -> list[SnapshotRow]:
+    """Return a page of the snapshots of a workflow, oldest first."""
+    rows = tx.rows(SQL.list_snapshots, workflow_id=workflow_id, after_id=page.after_id, **page.bounds)
+    return [_snapshot(row) for row in rows]
+
+
+def snapshot_ids(tx: ReadTransaction, workflow_id: int) -> list[int]:
+    """Return all snapshots of a workflow, oldest first."""
+    return [cast("int", id) for (id,) in tx.rows(SQL.snapshot_ids, workflow_id=workflow_id)]
+
+
+def user_of_snapshot(tx: ReadTransaction, workflow_id: int, snapshot_id: int) -> str | None:
+    """Name an execution or a trigger that needs a snapshot of the workflow; None when nothing does."""
+    where = {"workflow_id": workflow_id, "snapshot_id": snapshot_id}
+    if (row := tx.row(SQL.execution_of_snapshot, **where)) is not None:
+        return f"workflow execution {row[0]}"
+    if (row := tx.row(SQL.trigger_of_snapshot, **where)) is not None:
+        return f"workflow trigger {row[0]}"
+    return None
+
+
+def delete_snapshot(tx: WriteTransaction, workflow_id: int, snapshot_id: int) -> None:
+    """Remove a snapshot that nothing needs; a workflow whose latest it was has to be uploaded again."""
+    tx.execute(SQL.forget_snapshot, id=workflow_id, snapshot_id=snapshot_id)
+    tx.execute(SQL.delete_snapshot, id=snapshot_id)
+
+
+def add_trigger(
+    tx: WriteTransaction,
+    *,
+    workflow_id: int,
+    snapshot_id: int,
+    condition: Mapping[str, Any],
+    rule: bytes,
+    python: str,
+    now_ms: int,
+    created_offset: int,
+) -> int:
+    """Add a trigger that sees the events above ``created_offset``; return its id."""
+    return tx.insert(
+        SQL.insert_trigger,
+        workflow_id=workflow_id,
+        snapshot_id=snapshot_id,
+        condition=json.dumps(condition),
+        rule=rule,
+        python=python,
+        now=now_ms,
+        created_offset=created_offset,
+    )
+
+
+def get_trigger(tx: ReadTransaction, trigger_id: int) -> TriggerRow | None:
+    """Return the trigger of that id; None when there is none."""
+    row = tx.row(SQL.trigger_by_id, id=trigger_id)
+    return _trigger(row) if row is not None else None
+
+
+def list_triggers(tx: ReadTransaction, workflow_id: int, page: Page) -> list[TriggerRow]:
+    """Return a page of the triggers of a workflow, oldest first."""
+    rows = tx.rows(SQL.list_triggers, workflow_id=workflow_id, after_id=page.after_id, **page.bounds)
+    return [_trigger(row) for row in rows]
+
+
+def set_trigger_paused(tx: WriteTransaction, trigger_id: int, is_paused: bool) -> None:
+    """Pause or resume a trigger."""
+    tx.execute(SQL.set_trigger_paused, id=trigger_id, is_paused=int(is_paused))
+
+
+def delete_trigger(tx: WriteTransaction, trigger_id: int) -> None:
+    """Remove a trigger."""
+    tx.execute(SQL.delete_trigger, id=trigger_id)
+
+
+def delete_triggers(tx: WriteTransaction, workflow_id: int) -> None:
+    """Remove all triggers of a workflow."""
+    tx.execute(SQL.delete_triggers, workflow_id=workflow_id)
 
 
 def put_workflow(
@@ -122,20 +310,30 @@ def put_workflow(
         python=bundle.python,
     )
     if same is not None:
-        return workflow_id, cast("int", same[0])
-    snapshot_id = tx.insert(
+        snapshot_id = cast("int", same[0])
+    else:
+        snapshot_id = _insert_snapshot(tx, workflow_id, text, bundle, now_ms)
+    tx.execute(SQL.set_snapshot, id=workflow_id, snapshot_id=snapshot_id, now=now_ms)
+    return workflow_id, snapshot_id
+
+
+def _insert_snapshot(tx: WriteTransaction, workflow_id: int, graph: str, bundle: Bundle, now_ms: int) -> int:
+    return tx.insert(
         SQL.insert_snapshot,
         workflow_id=workflow_id,
         bundle=bundle.digest,
         entry=bundle.entry,
-        graph=text,
+        graph=graph,
         imports=json.dumps(list(bundle.imports)),
         python=bundle.python,
         content=bundle.content,
         now=now_ms,
     )
-    tx.execute(SQL.set_snapshot, id=workflow_id, snapshot_id=snapshot_id, now=now_ms)
-    return workflow_id, snapshot_id
+
+
+def _namespace(row: Row) -> NamespaceRow:
+    name, properties = row
+    return NamespaceRow(name=cast("str", name), properties=cast("str", properties))
 
 
 def _workflow(row: Row) -> WorkflowRow:
@@ -151,6 +349,15 @@ def _workflow(row: Row) -> WorkflowRow:
     )
 
 
+def _workflow_version(row: Row) -> WorkflowVersion:
+    content, graph = row[-2:]
+    return WorkflowVersion(
+        workflow=_workflow(row[:-2]),
+        content=cast("str | None", content) or "",
+        graph=cast("str | None", graph) or "",
+    )
+
+
 def _snapshot(row: Row) -> SnapshotRow:
     id, workflow_id, bundle, entry, graph, imports, python, content, created_at = row
     return SnapshotRow(
@@ -162,5 +369,19 @@ def _snapshot(row: Row) -> SnapshotRow:
         imports=json.loads(cast("str", imports)),
         python=cast("str", python),
         content=cast("str", content),
+        created_at_ms=cast("int", created_at),
+    )
+
+
+def _trigger(row: Row) -> TriggerRow:
+    id, workflow_id, snapshot_id, condition, rule, python, is_paused, created_at = row
+    return TriggerRow(
+        id=cast("int", id),
+        workflow_id=cast("int", workflow_id),
+        snapshot_id=cast("int", snapshot_id),
+        condition=json.loads(cast("str", condition)),
+        rule=cast("bytes", rule),
+        python=cast("str", python),
+        is_paused=bool(is_paused),
         created_at_ms=cast("int", created_at),
     )
