@@ -9,6 +9,7 @@ bash, a fresh Python, or calls ``run_python``.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -141,6 +142,8 @@ def why_not_started(error: BaseException) -> str:
     """Return the reason for people."""
     if isinstance(error, FileNotFoundError) and error.filename is None:
         return "bash was not found on PATH"
+    if isinstance(error, OSError) and error.errno == errno.E2BIG:
+        return "its command or a variable of its environment is longer than the system allows (128 KiB)"
     if isinstance(error, OSError) and error.strerror:
         place = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, (str, bytes)) else ""
         return f"{error.strerror}{place}"
