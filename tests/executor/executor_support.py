@@ -47,7 +47,7 @@ class Site:
         self._executor: LocalExecutor | None = None
         self._graph: dict[str, Any] = {"tasks": []}
         self.bundle = self.home.snapshots / SNAPSHOT
-        (self.bundle / "wf").mkdir(parents=True)
+        (self.bundle / "wf").mkdir(parents=True, exist_ok=True)
         (self.bundle / "wf" / "wf.py").write_text("")
 
     @property

@@ -90,7 +90,6 @@ class ForkServers:
         directory: RunDirectory,
         python: str,
         lives_on: bool,
-        orphan_grace_s: float,
         on_message: Callable[[ForkServer, Message], None],
         on_lost: Callable[[ForkServer, str], None],
     ) -> None:
@@ -99,7 +98,6 @@ class ForkServers:
         self._directory = directory
         self._python = python
         self.lives_on = lives_on
-        self._orphan_grace_s = orphan_grace_s
         self._on_message = on_message
         self._on_lost = on_lost
         self._servers: dict[str, ForkServer] = {}
@@ -225,7 +223,6 @@ class ForkServers:
             "name": name,
             "role": "guard" if kind == "guard" else "snapshot",
             "lives_on": self.lives_on,
-            "orphan_grace_s": self._orphan_grace_s,
             "run_dir": str(self._directory.root),
             "socket": str(self._directory.socket_of(name)),
             "supervisor_fd": _SUPERVISOR_FD,
@@ -304,6 +301,7 @@ def _end_for_sure(server: ForkServer) -> str:
     """Kill a server that closed its connection, reap it if it is ours, and say how it ended."""
     if not server.is_child:
         signal_process(server.pid, server.created, signal.SIGKILL)
+        _reap_adopted(server.pid)
         return "is gone"
     try:
         # A child of ours that is not reaped: the pid is its own.
@@ -314,6 +312,14 @@ def _end_for_sure(server: ForkServer) -> str:
     if os.WIFSIGNALED(status):
         return f"was killed by signal {os.WTERMSIG(status)}"
     return f"exited (exit code {os.WEXITSTATUS(status)})"
+
+
+def _reap_adopted(pid: int) -> None:
+    """Collect a predecessor's server that came to us as the subreaper; it may just be on its way."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        pass
 
 
 def _wait_until_gone(server: ForkServer, wait_s: float) -> None:

@@ -36,8 +36,6 @@ from ai_flow.runtime.process_table import boot_id
 from notification_service.clock import Clock
 from notification_service.reactor import Reactor
 
-#: Fork servers end their tasks within this when their supervisor vanishes.
-ORPHAN_GRACE_S = 10.0
 _CLOSE_WAIT_S = 10.0
 _DEFAULT_NOTIFICATION_URI = "127.0.0.1:50052"
 
@@ -99,7 +97,6 @@ class LocalExecutor:
             directory=self._directory,
             python=self._python,
             lives_on=lives_on,
-            orphan_grace_s=ORPHAN_GRACE_S,
             on_message=self._receive,
             on_lost=self._lost_server,
         )

@@ -41,7 +41,7 @@ class OrphanedAttempt:
         self._why = why
         self._on_settled = on_settled
         self._look_s = _FIRST_LOOK_S
-        self._killed_any = False
+        self._killed: set[int] = set()
         self._marker: Mapping[str, Any] = {}
 
     def settle(self) -> None:
@@ -60,20 +60,18 @@ class OrphanedAttempt:
         if not left:
             self._on_settled(self._result())
             return
-        self._killed_any = True
+        self._killed.update(process.pid for process in left)
         process_table.signal_processes(left, signal.SIGKILL)
-        for process in left:
-            _reap(process.pid)
         self._reactor.call_later(self._look_s, self._kill_until_gone)
         self._look_s = min(2 * self._look_s, _LAST_LOOK_S)
 
     def _result(self) -> AttemptFinished:
-        if "pid" in self._marker:
-            _reap(self._marker["pid"])
+        for pid in {*self._killed, self._marker.get("pid", 0)} - {0}:
+            _reap(pid)
         exit_record = self._files.read_exit()
         if exit_record is not None:
             return finished_attempt(exit_record, self._files.read_outcome())
-        rest = "what was left of it was killed" if self._killed_any else "nothing of it is left"
+        rest = "what was left of it was killed" if self._killed else "nothing of it is left"
         return self._lost(f"nobody saw how it ended: {self._why}; {rest}")
 
     def _lost(self, reason: str, *, never_started: bool = False) -> AttemptFinished:

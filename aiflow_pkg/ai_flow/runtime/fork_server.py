@@ -48,7 +48,6 @@ class ForkServer:
         self.name: str = config["name"]
         self._lives_on: bool = config["lives_on"]
         self._is_snapshot = config["role"] == "snapshot"
-        self._orphan_grace_s: float = config["orphan_grace_s"]
         self._reactor = Reactor()
         self._connections: list[Connection] = []
         self._exiting = False
@@ -159,14 +158,14 @@ class ForkServer:
         else:
             self.others.add(message["key"], pid)
 
-    def _exit(self, grace_s: float) -> None:
+    def _exit(self, grace_s: float | None) -> None:
         self._exiting = True
         self._end_all(grace_s)
 
     def _exit_when_told(self) -> None:
-        self._exit(self._orphan_grace_s)
+        self._exit(None)
 
-    def _end_all(self, grace_s: float) -> None:
+    def _end_all(self, grace_s: float | None) -> None:
         self.others.kill_all()
         self.attempts.stop_all(grace_s)
 
@@ -256,7 +255,7 @@ class ForkServer:
         # Verdicts that nobody hears are worth nothing; running tasks are.
         self.others.kill_all()
         if not self._lives_on:
-            self._end_all(self._orphan_grace_s)
+            self._end_all(None)
 
     def _tell(self, message: Message) -> None:
         for connection in list(self._connections):
