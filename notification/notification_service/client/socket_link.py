@@ -100,7 +100,7 @@ class SocketLink:
             raise ServerUnreachableError(
                 self._path,
                 f"the supervisor of this task has not answered for {self._limit_s:g} s ({self._trouble})",
-                hint="What was acknowledged is safe; of the last request nobody knows.",
+                hint="What was acknowledged is safe; whether the last request arrived is not known.",
             )
         if request.error is not None:
             raise request.error

@@ -23,6 +23,11 @@ from notification_service.database.errors import DatabaseError
 #: Pages in the log at which a checkpoint is worth its two fsyncs (4 MB).
 CHECKPOINT_PAGES = 1000
 
+#: Pages in the log at which a writer that is too fast for the thread has to checkpoint by itself (16 MB).
+MOST_PAGES = 4000
+
+_READER_WAIT_S = 0.1
+
 _logger = logging.getLogger(__name__)
 
 
@@ -68,9 +73,11 @@ class Checkpointer:
 
 
 def checkpoint(connection: Connection) -> None:
-    """Move the log into the database and let the next writer start it over."""
-    for mode in (apsw.SQLITE_CHECKPOINT_PASSIVE, apsw.SQLITE_CHECKPOINT_RESTART):
-        try:
-            connection.apsw.wal_checkpoint(mode=mode)
-        except apsw.BusyError:
-            return  # a reader or writer is in the way; the next long log tries again
+    """Move nearly all of the log beside the writers, then the rest, so that the next writer starts it over."""
+    if connection.checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE, wait_s=0):
+        empty_log(connection)
+
+
+def empty_log(connection: Connection) -> None:
+    """Move all of the log at once; a reader that stays in the way for long is left alone."""
+    connection.checkpoint(apsw.SQLITE_CHECKPOINT_RESTART, wait_s=_READER_WAIT_S)

@@ -108,7 +108,9 @@ def _mount_of(path: Path, mount_info: Path) -> tuple[str, str] | None:
     best: tuple[str, str] | None = None
     for line in lines:
         fields = line.split(" ")
-        mount_point, file_system = _unescape(fields[4]), fields[fields.index("-") + 1]
+        if len(fields) < 8 or "-" not in fields[6:-1]:
+            continue
+        mount_point, file_system = _unescape(fields[4]), fields[fields.index("-", 6) + 1]
         # The last line of the longest mount point wins: later mounts hide earlier ones.
         if _is_below(place, mount_point) and (best is None or len(mount_point) >= len(best[0])):
             best = mount_point, file_system

@@ -22,7 +22,7 @@ from typing import Literal, TypeVar
 import apsw
 
 from notification_service.clock import Clock, SystemClock
-from notification_service.database.checkpointer import Checkpointer
+from notification_service.database.checkpointer import MOST_PAGES, Checkpointer, empty_log
 from notification_service.database.connection import Connection, check_sqlite_version
 from notification_service.database.errors import DatabaseGoneError, MisuseError
 from notification_service.database.file_checks import MOUNT_INFO, prepare_file
@@ -162,7 +162,10 @@ class _WriteSide:
     def commit(self) -> None:
         self._connection.control("COMMIT")
         self._wake.touch()
-        self._checkpointer.note_pages(self._wal_pages)
+        if self._wal_pages >= MOST_PAGES:
+            empty_log(self._connection)
+        else:
+            self._checkpointer.note_pages(self._wal_pages)
 
     def roll_back(self) -> None:
         self._connection.roll_back()
