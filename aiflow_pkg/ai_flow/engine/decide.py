@@ -18,8 +18,8 @@ from dataclasses import dataclass
 
 from ai_flow.engine.delivery import Delivery
 from ai_flow.engine.ending import Ending
-from ai_flow.engine.lifecycle import Occurrence
-from ai_flow.engine.periods import parse_period
+from ai_flow.engine.lifecycle import IGNORED, Occurrence
+from ai_flow.engine.periods import InvalidPeriodError, parse_period
 from ai_flow.engine.states import (
     FINISHED_TASK,
     ExecutionSignal,
@@ -33,6 +33,7 @@ from ai_flow.engine.world import (
     StopOrigin,
     TaskRun,
     Verdict,
+    Workflow,
 )
 from ai_flow.model.action import TaskAction
 from ai_flow.model.status import TaskStatus
@@ -51,6 +52,9 @@ class Outcome:
 class Engine(Delivery):
     """Applies inputs to a world and collects the changes of one step."""
 
+    #: The last ``claim`` left something in the queue although there was room for it.
+    has_postponed = False
+
     def adopt(self, execution: Execution) -> None:
         """Take a loaded execution into the world with its timers."""
         self.world.add_execution(execution)
@@ -68,14 +72,18 @@ class Engine(Delivery):
     def start_execution(self, execution: Execution) -> None:
         """Start a new execution: its tasks without a START rule begin, its periodic ones get their timers."""
         self.adopt(execution)
+        try:
+            due = _first_ticks(execution, self._now_ms)
+        except InvalidPeriodError as error:
+            # The file was loaded where croniter is missing, so nobody has found out before.
+            self.fail_execution(execution.id, str(error))
+            return
         execution.status = next_execution_status(execution.status, ExecutionSignal.START)
         execution.begin_at_ms = self._now_ms
         self._touch(execution)
         for task in execution.graph.tasks.values():
-            if task.periodic_expression is not None:
-                self._set_tick(
-                    execution, task.name, parse_period(task.periodic_expression).next_after(self._now_ms)
-                )
+            if task.name in due:
+                self._set_tick(execution, task.name, due[task.name])
             if task.starts_with_execution:
                 self._start(execution, task.name)
         self._settle()
@@ -91,21 +99,29 @@ class Engine(Delivery):
         execution.stop_origin = origin
         execution.stop_reason = reason
         self._touch(execution)
-        self._drop_inbox(execution.scope)
+        self._drop_inbox(execution.scope, "the execution was stopped")
         for task in list(execution.ticks):
             self._set_tick(execution, task, None)
         for run in list(execution.alive()):
-            run.then_start = False
             self._stop(execution, run.task, origin)
         self._settle()
 
+    def give_up(self, execution_id: int, *, offset: int, reason: str) -> None:
+        """End an execution FAILED that still waits for events, because they cannot come."""
+        execution = self.world.executions.get(execution_id)
+        if execution is None or execution.waits_for is None:
+            refusal = f"workflow execution {execution_id} does not wait for events"
+            self.changes.refusals.append((offset, refusal))
+            return
+        self.fail_execution(execution_id, reason)
+
     def fail_execution(self, execution_id: int, reason: str) -> None:
-        """End an execution FAILED at once: its process is gone, or what it waits for cannot come."""
+        """End an execution FAILED at once, whatever it is doing: nobody is there any more to do it."""
         execution = self.world.executions.get(execution_id)
         if execution is None:
             return
         self._touch(execution)
-        self._drop_inbox(execution.scope)
+        self._drop_inbox(execution.scope, "the execution has failed")
         for task in list(execution.ticks):
             self._set_tick(execution, task, None)
         execution.stop_origin = StopOrigin.RULE
@@ -140,7 +156,10 @@ class Engine(Delivery):
             self.changes.refusals.append((offset, refusal or ""))
             return
         self._touch(execution)
-        self._act(execution, task, action, StopOrigin.PERSON)
+        outcome = self._act(execution, task, action, StopOrigin.PERSON)
+        if outcome.startswith(IGNORED):
+            why = f"task '{task}' cannot be stopped: {outcome.removeprefix(IGNORED)}"
+            self.changes.refusals.append((offset, why))
         self._settle()
 
     def claimed(self, attempt_id: str) -> None:
@@ -156,39 +175,65 @@ class Engine(Delivery):
         self._settle()
 
     def claim(self, owners: Iterable[str | None], slots: int) -> list[tuple[Execution, TaskRun]]:
-        """Claim up to ``slots`` queued runs for the own executor, oldest first; the caller launches them."""
+        """Claim up to ``slots`` queued runs for the own executor, oldest first; the caller launches them.
+
+        A rule on RUNNING may stop or restart one that was claimed a moment before: that one is withdrawn and
+        never launched. What restarts so is left to the next step (``has_postponed``): two tasks that restart
+        each other would never let this one end.
+        """
         claimed: list[tuple[Execution, TaskRun]] = []
+        withdrawn: set[tuple[int, str]] = set()
+        postponed: list[tuple[Execution, TaskRun]] = []
         for owner in owners:
-            queue = self.world.queued.get(owner)
-            while queue and len(claimed) < slots:
-                execution_id, task = queue.popleft()
-                execution = self.world.executions.get(execution_id)
-                run = execution.runs.get(task) if execution else None
-                if (
-                    execution is None
-                    or run is None
-                    or run.attempt is None
-                    or run.status is not TaskStatus.QUEUED
-                ):
+            while len(claimed) < slots and (found := self._next_queued(owner)) is not None:
+                execution, run = found
+                if (execution.id, run.task) in withdrawn:
+                    postponed.append(found)
                     continue
-                if run.attempt.claimed:
-                    continue
-                run.attempt.claimed = True
-                run.attempt.claimed_at_ms = self._now_ms
-                self._note_attempt(execution, run)
-                self._move(execution, run, TaskSignal.CLAIM)
-                claimed.append((execution, run))
-                self._settle()
-        # A rule on RUNNING may have stopped one of them again: that one is never launched.
-        launched = [(execution, run) for execution, run in claimed if run.status is TaskStatus.RUNNING]
-        for execution, run in claimed:
-            if run.status is TaskStatus.STOPPING and run.attempt is not None:
-                run.attempt.revoked = True
-                self._note_attempt(execution, run)
-                self._move(execution, run, TaskSignal.STOP)
-                self._start_if_wanted(execution, run)
+                self._claim(execution, run)
+                claimed.append(found)
+                while stopped := [pair for pair in claimed if pair[1].status is TaskStatus.STOPPING]:
+                    for one, its_run in stopped:
+                        withdrawn.add((one.id, its_run.task))
+                        self._withdraw(one, its_run)
+                claimed = [pair for pair in claimed if pair[1].status is TaskStatus.RUNNING]
+        for execution, run in postponed:
+            self.world.enqueue(execution, run)
+        self.has_postponed = bool(postponed)
+        return claimed
+
+    def _next_queued(self, owner: str | None) -> tuple[Execution, TaskRun] | None:
+        """Take the oldest run from the queue that still waits in it."""
+        queue = self.world.queued.get(owner)
+        while queue:
+            execution_id, task = queue.popleft()
+            execution = self.world.executions.get(execution_id)
+            run = execution.runs.get(task) if execution else None
+            if execution is None or run is None or run.attempt is None:
+                continue
+            if run.status is TaskStatus.QUEUED and not run.attempt.claimed:
+                return execution, run
+        return None
+
+    def _claim(self, execution: Execution, run: TaskRun) -> None:
+        assert run.attempt is not None
+        run.attempt.claimed = True
+        run.attempt.claimed_at_ms = self._now_ms
+        self._note_attempt(execution, run)
+        self._move(execution, run, TaskSignal.CLAIM)
         self._settle()
-        return launched
+
+    def _withdraw(self, execution: Execution, run: TaskRun) -> None:
+        """Stop a run that was claimed in this very step: nobody has seen the claim."""
+        attempt = run.attempt
+        assert attempt is not None
+        attempt.claimed = attempt.stop_requested = False
+        attempt.claimed_at_ms = None
+        attempt.revoked = True
+        self.changes.stops.remove(attempt.id)
+        self._move(execution, run, TaskSignal.STOP)
+        self._start_if_wanted(execution, run)
+        self._settle()
 
     def outcome(self, outcome: Outcome) -> bool:
         """Apply the end of an attempt; return False when it is superseded and changes nothing."""
@@ -196,6 +241,9 @@ class Engine(Delivery):
         if found is None:
             return False
         execution, run = found
+        if run.status is TaskStatus.QUEUED and run.attempt is not None and run.attempt.claimed:
+            # Its claim is in the store, but the event that tells of it has not been read yet.
+            self._move(execution, run, TaskSignal.CLAIM)
         if run.status not in (TaskStatus.RUNNING, TaskStatus.STOPPING):
             return False
         self._touch(execution)
@@ -239,9 +287,27 @@ class Engine(Delivery):
                 self._tick(execution, task, due_ms)
             self._settle()
 
+    def put_workflow(self, workflow: Workflow) -> None:
+        """Take the present form of a workflow's triggers; what waits for one that is gone goes on."""
+        self.world.put_workflow(workflow)
+        scope = workflow.scope
+        if scope.waits_for is not None:
+            scope.waits_for = None
+            self.waiting.pop(scope.id, None)
+        self.resume(scope)
+
+    def remove_workflow(self, workflow_id: int) -> None:
+        """Forget a workflow that has no triggers any more, and the events that waited for them."""
+        workflow = self.world.workflows.get(workflow_id)
+        if workflow is not None:
+            self._drop_inbox(workflow.scope, "the workflow has no triggers any more")
+            self.world.remove_workflow(workflow_id)
+
     def verdict(self, scope: Scope, rule: RuleId, verdict: Verdict) -> None:
         """Take the verdict that the head of an inbox waits for, and go on with the inbox."""
         if scope.waits_for != rule or not scope.inbox:
+            return
+        if verdict.offset not in (None, scope.inbox[0].offset):
             return
         scope.waits_for = None
         self.waiting.pop(scope.id, None)
@@ -252,6 +318,16 @@ class Engine(Delivery):
         """Process an inbox until it is empty or its head waits for a host's verdict."""
         self._drain_inbox(scope)
         self._settle()
+
+
+def _first_ticks(execution: Execution, now_ms: int) -> dict[str, int]:
+    """Return when each periodic task is due first; raise ``InvalidPeriodError`` if that cannot be told."""
+    expressions = {task.name: task.periodic_expression for task in execution.graph.tasks.values()}
+    return {
+        name: parse_period(expression).next_after(now_ms)
+        for name, expression in expressions.items()
+        if expression is not None
+    }
 
 
 def _unstarted(execution: Execution, reason: str) -> list[tuple[str, str]]:

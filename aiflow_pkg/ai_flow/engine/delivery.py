@@ -117,9 +117,7 @@ class Delivery(Lifecycle):
                 return
 
     def _try_head(self, scope: Scope) -> bool:
-        """Process the head of the inbox; False when it waits for a verdict, which ``waits_for`` then names.
-        Process the head of the inbox; False when it waits for a verdict, which ``waits_for`` then names.
-        """
+        """Process the head of the inbox; False if it waits for a verdict, which ``waits_for`` then names."""
         parked = scope.inbox[0]
         happening = Happening(
             key=parked.key,
@@ -155,10 +153,10 @@ class Delivery(Lifecycle):
         workflow = self.world.workflows.get(scope.id.id)
         return None, workflow if workflow is not None and workflow.scope is scope else None
 
-    def _drop_inbox(self, scope: Scope) -> None:
+    def _drop_inbox(self, scope: Scope, why: str) -> None:
         for parked in scope.inbox:
             self.changes.unparked.append((scope, parked))
-            self._record_late(scope.id, parked.offset, "the execution was stopped")
+            self._record_late(scope.id, parked.offset, why)
         scope.inbox.clear()
         scope.waits_for = None
         self.waiting.pop(scope.id, None)

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
 from ai_flow.engine.graph import AllOf, AnyOf, Condition, OnStatuses, Rule, Task
+from ai_flow.engine.rules import remembered_parts
 from ai_flow.engine.states import ExecutionSignal
 from ai_flow.engine.world import Execution, StopOrigin
 from ai_flow.model.action import TaskAction
@@ -65,11 +66,12 @@ def ending_of(execution: Execution) -> Ending | Waiting | None:
 
 def awaited_keys(execution: Execution) -> tuple[str, ...]:
     """Return the custom event keys that could start a task that never ran, in definition order."""
+    startable = _startable_by_events(execution)
     keys = (
         key
         for task in _never_started(execution)
-        for rule in task.rules
-        if rule.action is not TaskAction.STOP
+        for rule in _starting(task.rules)
+        if _can_be_met(rule.condition, execution, startable)
         for key in _custom_keys(execution, rule)
     )
     return tuple(dict.fromkeys(keys))
@@ -152,6 +154,42 @@ def _expected_to_fail(execution: Execution) -> set[str]:
                 task for key in rule.condition.keys if (task := execution.graph.task_of_status_key(key))
             }
     return expected
+
+
+def _startable_by_events(execution: Execution) -> set[str]:
+    """Return the tasks that custom events could start while nothing is alive: a fixpoint over the rules."""
+    startable: set[str] = set()
+    while True:
+        more = {
+            task.name
+            for task in execution.graph.tasks.values()
+            if task.name not in startable
+            and any(_can_be_met(rule.condition, execution, startable) for rule in _starting(task.rules))
+        }
+        if not more:
+            return startable
+        startable |= more
+
+
+def _can_be_met(condition: Condition, execution: Execution, startable: set[str]) -> bool:
+    """Tell whether events could meet the condition, when only ``startable`` tasks can change their status."""
+    match condition:
+        case OnStatuses():
+            statuses = execution.statuses()
+            return any(task in startable for task in condition.expect) and all(
+                task in startable or statuses.get(task) is status for task, status in condition.expect.items()
+            )
+        case AnyOf():
+            return any(_can_be_met(part, execution, startable) for part in condition.parts)
+        case AllOf():
+            met = remembered_parts(condition, execution.scope.states)
+            return all(
+                met[position] or _can_be_met(part, execution, startable)
+                for position, part in enumerate(condition.parts)
+            )
+        case _:
+            tasks = [execution.graph.task_of_status_key(key) for key in condition.keys]
+            return any(task is None or task in startable for task in tasks)
 
 
 def _startable_again(execution: Execution) -> set[str]:

@@ -17,6 +17,9 @@ from ai_flow.model.status import TaskStatus
 #: The format that this program reads (``describe.GRAPH_FORMAT`` of the same version writes it).
 GRAPH_FORMAT = 1
 
+#: A delay before a retry never exceeds ten years: a growing one soon leaves what a clock can hold.
+LONGEST_RETRY_DELAY_S = 10 * 366 * 86_400.0
+
 _STATUS_KEY_PREFIX = "[task_status_change]"
 
 
@@ -126,8 +129,12 @@ class Task:
 
     def retry_delay_after(self, try_number: int) -> float:
         """Return the seconds between the end of try ``try_number`` (from 1) and the next."""
-        delay_s = self.retry_delay_s * self.retry_backoff ** (try_number - 1)
-        return delay_s if self.retry_max_delay_s is None else min(delay_s, self.retry_max_delay_s)
+        greatest_s = LONGEST_RETRY_DELAY_S if self.retry_max_delay_s is None else self.retry_max_delay_s
+        try:
+            delay_s = self.retry_delay_s * self.retry_backoff ** (try_number - 1)
+        except OverflowError:
+            delay_s = greatest_s if self.retry_delay_s else 0.0
+        return min(delay_s, greatest_s, LONGEST_RETRY_DELAY_S)
 
 
 class WorkflowGraph:

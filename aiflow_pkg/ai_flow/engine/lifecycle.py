@@ -40,6 +40,9 @@ SCHEDULING_KEY = "AIFLOW_SCHEDULING_EVENT"
 PERIODIC_RUN_TASK = "PERIODIC_RUN_TASK"
 TASK_STATUS_CHANGED = "TASK_STATUS_CHANGED"
 
+#: How the outcome of an action begins that changed nothing.
+IGNORED = "ignored: "
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Occurrence:
@@ -93,9 +96,10 @@ class Lifecycle:
         run = execution.runs.get(task)
         if run is not None and run.status is TaskStatus.STOPPING:
             run.then_start = True
+            self._note_run(execution, run)
             return "starts when the stopping run is gone"
         if run is not None and run.is_alive:
-            return "ignored: alive"
+            return f"{IGNORED}alive"
         number = run.sequence_number + 1 if run else 1
         run = TaskRun(task=task, sequence_number=number, begin_at_ms=self._now_ms)
         execution.runs[task] = run
@@ -116,29 +120,36 @@ class Lifecycle:
     def _stop_run(self, execution: Execution, task: str, origin: StopOrigin) -> str:
         run = execution.runs.get(task)
         if run is None:
-            return "ignored: never run"
+            return f"{IGNORED}never run"
         if not run.is_alive:
-            return "ignored: not running"
-        run.then_start = False
+            return f"{IGNORED}not running"
         if run.status is TaskStatus.STOPPING:
-            return "ignored: stopping already"
+            return self._take_back_start(execution, run)
         run.stop_origin = origin
         run.retry_at_ms = None
         attempt = run.attempt
         if run.status is TaskStatus.RETRYING or attempt is None:
             self._move(execution, run, TaskSignal.STOP)
             return "stopped"
-        if run.status is TaskStatus.QUEUED and not attempt.claimed and self._alone_claims(execution, attempt):
+        if run.status is TaskStatus.QUEUED and not attempt.claimed:
+            # If another process claims it just now, the guard of this write fails and all is decided anew.
             attempt.revoked = True
             self._note_attempt(execution, run)
             self._move(execution, run, TaskSignal.STOP)
             return "stopped"
-        # Its process may be starting just now, here or elsewhere: whoever owns it reports when it is gone.
+        # Its process may be starting just now: whoever claimed it reports when it is gone.
         attempt.stop_requested = True
         self._note_attempt(execution, run)
         self.changes.stops.append(attempt.id)
         self._move(execution, run, TaskSignal.ASK_TO_STOP)
         return "stopping"
+
+    def _take_back_start(self, execution: Execution, run: TaskRun) -> str:
+        if not run.then_start:
+            return f"{IGNORED}stopping already"
+        run.then_start = False
+        self._note_run(execution, run)
+        return "does not start again"
 
     def _restart(self, execution: Execution, task: str, origin: StopOrigin) -> str:
         run = execution.runs.get(task)
@@ -148,6 +159,7 @@ class Lifecycle:
         if run.status in FINISHED_TASK:
             return self._start(execution, task)
         run.then_start = True
+        self._note_run(execution, run)
         return "restarts when the present run is gone"
 
     def _act(self, execution: Execution, task: str, action: TaskAction, origin: StopOrigin) -> str:
@@ -204,14 +216,13 @@ class Lifecycle:
         assert run.attempt is not None
         self.changes.attempts[run.attempt.id] = (execution, run, run.attempt)
 
-    def _alone_claims(self, execution: Execution, attempt: Attempt) -> bool:
-        """Tell whether nobody else can be claiming the attempt just now."""
-        return not attempt.is_stored or execution.owner in self.world.own_owners
+    def _note_run(self, execution: Execution, run: TaskRun) -> None:
+        self.changes.runs[execution.id, run.task, run.sequence_number] = (execution, run)
+        self._touch(execution)
 
     def _move(self, execution: Execution, run: TaskRun, signal: TaskSignal) -> None:
         run.status = next_task_status(run.status, signal)
-        self.changes.runs[execution.id, run.task, run.sequence_number] = (execution, run)
-        self._touch(execution)
+        self._note_run(execution, run)
         if run.status in FINISHED_TASK:
             run.end_at_ms = self._now_ms
             if run.attempt is not None:

@@ -132,7 +132,7 @@ def _all_parts_are_met(
     states: Mapping[str, StateValue],
     changed: dict[str, StateValue | None],
 ) -> bool:
-    met = _remembered_parts(condition, states, changed)
+    met = remembered_parts(condition, changed if condition.name in changed else states)
     for position, part in enumerate(condition.parts):
         if happening.key in part.keys:
             met[position] = _is_met(part, happening, states, changed)
@@ -144,13 +144,15 @@ def _all_parts_are_met(
     return False
 
 
-def _remembered_parts(
-    condition: AllOf, states: Mapping[str, StateValue], changed: Mapping[str, StateValue | None]
-) -> list[bool]:
-    value = changed[condition.name] if condition.name in changed else states.get(condition.name)
+def remembered_parts(condition: AllOf, states: Mapping[str, StateValue | None]) -> list[bool]:
+    """Return which parts have been met since ``condition`` last fired."""
+    value = states.get(condition.name)
     nothing = [False] * len(condition.parts)
     if value is None or value.encoding != "json":
         return nothing
-    remembered = json.loads(value.data)
+    try:
+        remembered = json.loads(value.data)
+    except ValueError:
+        return nothing
     is_ours = isinstance(remembered, list) and len(remembered) == len(nothing)  # pyright: ignore[reportUnknownArgumentType]
     return [bool(item) for item in remembered] if is_ours else nothing  # pyright: ignore[reportUnknownVariableType,reportUnknownArgumentType]

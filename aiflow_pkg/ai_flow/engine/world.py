@@ -62,6 +62,8 @@ class Verdict:
 
     met: bool = False
     error: str | None = None
+    #: The event that was judged; an answer on another than the present head comes too late and is dropped.
+    offset: int | None = None
     states: Mapping[str, StateValue | None] = field(default_factory=dict[str, "StateValue | None"])
 
 
@@ -214,7 +216,7 @@ class World:
     def __init__(self) -> None:
         self.executions: dict[int, Execution] = {}
         self.workflows: dict[int, Workflow] = {}
-        #: The owners whose attempts only this process claims.
+        #: Whose attempts this process claims; those of others are not queued here.
         self.own_owners: frozenset[str | None] = frozenset()
         #: Runs that wait for a slot, oldest first, by the owner of their execution.
         self.queued: dict[str | None, collections.deque[tuple[int, str]]] = {}
@@ -293,7 +295,8 @@ class World:
         self._run_of_attempt.pop(attempt_id, None)
 
     def enqueue(self, execution: Execution, run: TaskRun) -> None:
-        self.queued.setdefault(execution.owner, collections.deque()).append((execution.id, run.task))
+        if execution.owner in self.own_owners:
+            self.queued.setdefault(execution.owner, collections.deque()).append((execution.id, run.task))
 
     def _forget_keys(self, workflow: Workflow) -> None:
         for trigger in workflow.triggers.values():
