@@ -73,7 +73,7 @@ class Checkpointer:
 
 
 def checkpoint(connection: Connection) -> None:
-    """Move nearly all of the log beside the writers, then the rest, so that the next writer starts it over."""
+    """Move nearly all of the log beside the writers, then the rest, so that the next one starts it over."""
     if connection.checkpoint(apsw.SQLITE_CHECKPOINT_PASSIVE, wait_s=0):
         empty_log(connection)
 

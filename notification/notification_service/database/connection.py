@@ -148,7 +148,7 @@ class Connection:
             self.control("ROLLBACK")
 
     def checkpoint(self, mode: int, *, wait_s: float) -> bool:
-        """Move the write-ahead log into the file; False if others were in the way for longer than ``wait_s``."""
+        """Move the write-ahead log into the file; False if others were in the way for ``wait_s``."""
         self._busy_limit_s = wait_s
         try:
             self.apsw.wal_checkpoint(mode=mode)
