@@ -89,5 +89,6 @@ def _usage_hint(error: click.ClickException) -> str | None:
 def _sentence(text: str) -> str:
     """Return ``text`` as a sentence; a text that ends with code shown from a file stays as it is."""
     text = text.strip()
-    text = text[:1].upper() + text[1:]
+    if text.partition(" ")[0].isalpha():  # and not the name of a file
+        text = text[0].upper() + text[1:]
     return text if "\n" in text or text.endswith((".", "!", "?")) else text + "."

@@ -60,6 +60,8 @@ def _fail(error: Exception, invocation: Invocation) -> int:
         import traceback
 
         traceback.print_exception(error)
+        # An error of a workflow file was raised in another process, and brings what that one saw.
+        print(getattr(error, "traceback", None) or "", file=sys.stderr)
     failure = failures.describe(error)
     failures.report(failure)
     return failure.exit_code

@@ -74,7 +74,8 @@ class Display:
 
     def stopping(self, why: str) -> None:
         """Say that everything is being stopped."""
-        self.view.note(f"stopping: {why}")
+        again = "; Ctrl-C again ends everything at once" if why.endswith("SIGINT") else ""
+        self.view.note(f"stopping: {why}{again}")
         self.view.refresh(self.history)
 
     def close(self) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""A run as plain lines, for files, pipes and CI: a line per change, and what tasks write behind their names."""
+"""A run as plain lines, for files, pipes and CI: one per change, and what tasks write behind their names."""
 
 from __future__ import annotations
 

@@ -14,6 +14,10 @@ from ai_flow.common.exception.exceptions import AIFlowException
 #: A parameter is also a variable of a shell, ``AIFLOW_PARAM_<name>``.
 _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 
+_OLDEST_PYTHON = (3, 10)
+#: A shim may have to find its interpreter first; a program that is no Python may wait for input.
+_VERSION_LIMIT_S = 10.0
+
 
 class RunRequestError(AIFlowException):
     """Something that the command line names cannot be used."""
@@ -79,12 +83,38 @@ def python_of_tasks(option: str | None) -> str:
 
     if option is None and not getattr(sys, "frozen", False):
         return resolve_interpreter(sys.executable)
-    return resolve_interpreter(option or _users_python())
+    path = resolve_interpreter(option or _users_python())
+    _check_version(path)
+    return path
 
 
 def _users_python() -> str:
     environment = os.environ.get("VIRTUAL_ENV")
     return os.path.join(environment, "bin", "python") if environment else "python3"
+
+
+def _check_version(python: str) -> None:
+    """Ask a Python that is not our own for its version: it may be too old, or no Python at all."""
+    import subprocess
+
+    from ai_flow.executor.errors import InterpreterError
+
+    try:
+        answer = subprocess.run(
+            [python, "-I", "-S", "-c", "import sys; print(*sys.version_info[:2])"],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_VERSION_LIMIT_S,
+        )
+        version = tuple(int(part) for part in answer.stdout.split())
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise InterpreterError(python, "it is no Python that runs") from error
+    if len(version) != 2:
+        raise InterpreterError(python, "it is no Python that runs")
+    if version < _OLDEST_PYTHON:
+        raise InterpreterError(python, f"its version is {version[0]}.{version[1]}")
 
 
 def _check_readable(path: Path, name: str) -> None:

@@ -30,7 +30,7 @@ from ai_flow.cli.text import duration
 from ai_flow.model.status import TaskStatus, WorkflowStatus
 
 #: Told apart well on dark and on light terminals; status colours are not among them.
-_TASK_COLOURS = ("cyan", "magenta", "blue", "bright_black", "bright_cyan", "bright_magenta", "bright_blue")
+_TASK_COLOURS = ("cyan", "magenta", "blue", "bright_cyan", "bright_magenta", "bright_blue")
 _STATUS_STYLES = {
     TaskStatus.RUNNING: "cyan",
     TaskStatus.SUCCESS: "green",
@@ -84,13 +84,14 @@ class _Block:
 class _Lines:
     """Lines that are written as they are: markup, wrapping and colours inside them are the user's."""
 
-    def __init__(self, prefix: str, style: Style, lines: Sequence[str]) -> None:
-        self._prefix, self._style, self._lines = prefix, style, lines
+    def __init__(self, lines: Sequence[str], style: Style, prefix: tuple[str, Style] | None = None) -> None:
+        self._lines, self._style, self._prefix = lines, style, prefix
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         for line in self._lines:
-            yield Segment(self._prefix, self._style)
-            yield Segment(line)
+            if self._prefix is not None:
+                yield Segment(*self._prefix)
+            yield Segment(line, self._style)
             yield Segment.line()
 
 
@@ -121,16 +122,16 @@ class TableView:
     def changed(self, task: TaskHistory, at_ms: int) -> None:
         """Keep failures in sight: they stay above the table; all else the table shows."""
         if task.status in (TaskStatus.FAILED, TaskStatus.RETRYING):
-            self._above.append(Text(wording.of_change(task), style="red"))
+            self._above.append(_Lines([wording.of_change(task)], Style.parse("red")))
 
     def output(self, task: TaskHistory, lines: Sequence[str]) -> None:
         """Print lines above the table, behind the name of their task."""
         style = Style.parse(_TASK_COLOURS[task.number % len(_TASK_COLOURS)])
-        self._above.append(_Lines(f"{task.label} | ", style, lines))
+        self._above.append(_Lines(lines, Style.null(), (f"{task.label} | ", style)))
 
     def note(self, line: str) -> None:
         """Print a line above the table."""
-        self._above.append(Text(line, style="yellow"))
+        self._above.append(_Lines([line], Style.parse("yellow")))
 
     def refresh(self, history: RunHistory) -> None:
         """Draw what has changed."""
@@ -153,16 +154,13 @@ class TableView:
 
     def _draw(self, history: RunHistory) -> None:
         blocks = tuple(self._blocks(history))
-        if blocks == self._drawn and not self._above:
-            return
-        if blocks != self._drawn:
-            self._drawn = blocks
-            self._live.update(Group(*(_rendered(block) for block in blocks)))
-        if self._above:
-            above, self._above = self._above, []
-            self._console.print(*above, sep="", end="", crop=False, soft_wrap=True)
-        else:
-            self._live.refresh()
+        above, self._above = self._above, []
+        with self._console:  # one write for all of it
+            if above:
+                self._console.print(*above, sep="", end="", crop=False)
+            if blocks != self._drawn:
+                self._drawn = blocks
+                self._live.update(Group(*(_rendered(block) for block in blocks)), refresh=True)
 
     def _blocks(self, history: RunHistory) -> Iterator[_Block]:
         executions = history.executions
@@ -216,7 +214,7 @@ def _rendered(block: _Block) -> RenderableType:
     table.add_column("note", no_wrap=True, overflow="ellipsis")
     for row in block.rows:
         style = _STATUS_STYLES.get(row.status, "") if row.status else "dim"
-        status = row.status.value if row.status else "not yet"
+        status = row.status.value if row.status else "not started"
         table.add_row(
             Text(f"  {row.label}"), Text(status, style=style), Text(row.run), Text(row.time), Text(row.note)
         )
@@ -225,7 +223,7 @@ def _rendered(block: _Block) -> RenderableType:
 
 
 def _counted(tasks: Iterator[TaskHistory]) -> str:
-    counts = Counter(task.status.value if task.status else "not yet started" for task in tasks)
+    counts = Counter(task.status.value if task.status else "not started" for task in tasks)
     return "and " + ", ".join(f"{count} {status}" for status, count in counts.most_common())
 
 

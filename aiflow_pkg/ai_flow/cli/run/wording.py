@@ -63,7 +63,7 @@ def summary(execution: ExecutionHistory) -> Iterator[str]:
     yield outcome(execution)
     progress = execution.progress
     failed = [task for task in execution.tasks.values() if task.status is TaskStatus.FAILED]
-    if progress.reason and not failed:
+    if progress.reason and not failed and progress.reason not in progress.never_started.values():
         yield f"  {one_line(progress.reason, 500)}"
     for task in failed[:_NAMED]:
         yield from _failure(task)
