@@ -95,7 +95,7 @@ class Lease:
         return seen is None or seen.is_free(self._now_boot_ms())
 
     def take(self, tx: WriteTransaction) -> bool:
-        """Take the lease if it is free; call ``confirm`` after the commit."""
+        """Take the lease if it is free; if the commit fails, the next ``check_term`` finds out."""
         seen = self.read(tx)
         now = self._now_boot_ms()
         if seen is not None and not seen.is_free(now):

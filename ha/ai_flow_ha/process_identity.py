@@ -20,9 +20,7 @@ _SAME_MOMENT_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class ProcessIdentity:
-    """A process of this or an earlier boot of this machine; ``created`` in seconds since the epoch or boot.
-    A process of this or an earlier boot of this machine; ``created`` in seconds since the epoch or boot.
-    """
+    """A process of this or an earlier boot; ``created`` in seconds since boot (elsewhere since the epoch)."""
 
     boot_id: str
     pid: int

@@ -7,11 +7,22 @@ import json
 from collections.abc import Mapping
 from typing import Any, cast
 
-from ai_flow.engine.lifecycle import SCHEDULING_KEY, Occurrence
+from ai_flow.engine.lifecycle import (
+    PERIODIC_RUN_TASK,
+    SCHEDULING_KEY,
+    TASK_STATUS_CHANGED,
+    Occurrence,
+)
 from notification_service.model.event import Event
 
 #: Who appends what the engine emits; such events were delivered when they were decided.
 SCHEDULER_SENDER = "aiflow_scheduler"
+_EMITTED_VALUES = frozenset({TASK_STATUS_CHANGED, PERIODIC_RUN_TASK})
+
+#: The greatest number that the store can hold.
+LARGEST_ID = 2**63 - 1
+#: What no execution has as its id: an event that names a number out of range reaches nobody.
+_NO_EXECUTION = 0
 
 
 def offset_of(event: Event) -> int:
@@ -21,8 +32,11 @@ def offset_of(event: Event) -> int:
 
 
 def is_own(event: Event) -> bool:
-    """Tell whether a scheduler emitted the event, so that its rules have been evaluated already."""
-    return event.sender == SCHEDULER_SENDER
+    """Tell whether a scheduler emitted the event, so that its rules have been evaluated already.
+
+    A task may have the name of the sender, too; what it sends is not of these kinds.
+    """
+    return event.sender == SCHEDULER_SENDER and event.value in _EMITTED_VALUES
 
 
 def is_command(event: Event) -> bool:
@@ -36,7 +50,11 @@ def context_of(event: Event) -> Mapping[str, Any]:
         return {}
     try:
         context = json.loads(event.context)
-    except ValueError:
+        if "\\u" in event.context:
+            # Half of a surrogate pair can be written in JSON, but not stored as text.
+            whole = json.dumps(context, ensure_ascii=False).encode("utf-8", "replace")
+            context = json.loads(whole)
+    except (ValueError, RecursionError):
         return {}
     return cast("dict[str, Any]", context) if isinstance(context, dict) else {}
 
@@ -56,5 +74,7 @@ def occurrence_of(event: Event) -> Occurrence:
 
 def _id_in(value: object) -> int | None:
     if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
+        value = int(value) if len(value) < 20 else LARGEST_ID + 1
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 < value <= LARGEST_ID else _NO_EXECUTION

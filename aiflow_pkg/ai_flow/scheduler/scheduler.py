@@ -129,7 +129,7 @@ class Scheduler:
             )
 
     def dead_runners(self) -> list[str]:
-        """Return, without writing, the supervising processes that died; none while another process decides."""
+        """Return, without writing, the supervising processes that died; none while another one decides."""
         if self._engine is None:
             return []
         with self._database.read() as tx:
@@ -197,14 +197,18 @@ class Scheduler:
     def _decide(self, tx: WriteTransaction, now_ms: int, inputs: Inputs, result: StepResult) -> _Decided:
         is_fresh = self._engine is None
         engine = self._engine or self._load(tx)
-        engine.begin(now_ms=now_ms, next_offset=self._log.head(tx) + 1)
+        head = self._log.head(tx)
+        engine.begin(now_ms=now_ms, next_offset=head + 1)
         if is_fresh:
             engine.resume_all()
             result.stops += self._own_stops(tx)
-        self._account_for_gone(tx, engine, inputs.gone_runners, now_ms)
         tail = self._log.read_after(tx, self._cursor, limit=_MAX_EVENTS)
         for event in tail:
             self._apply(tx, engine, event)
+        is_behind = bool(tail) and offset_of(tail[-1]) < head
+        if not is_behind:
+            # What the dead did last is in the log: an end that they reported, a start that they asked for.
+            self._account_for_gone(tx, engine, inputs.gone_runners, now_ms)
         self._apply_outcomes(tx, engine, inputs.outcomes)
         for scope_id, rule, verdict in inputs.verdicts:
             scope = engine.world.scope(scope_id)
@@ -212,23 +216,41 @@ class Scheduler:
                 engine.verdict(scope, rule, verdict)
         engine.run_due()
         self._append_emitted(tx, engine, now_ms)
-        result.more = len(tail) == _MAX_EVENTS
-        self._create_requested(tx, engine, now_ms, start_now=not result.more)
-        owners = self._owners if not result.more else (self._runner_id,)
-        result.launches += [_claimed(*run) for run in engine.claim(owners, inputs.free_slots)]
-        self._append_emitted(tx, engine, now_ms)
+        self._create_requested(tx, engine, now_ms, start_now=not is_behind)
+        self._claim(tx, engine, now_ms, inputs.free_slots, result, is_behind=is_behind)
         result.stops += engine.changes.stops
         result.finished += engine.changes.finished
-        cursor = offset_of(tail[-1]) if result.more else self._log.head(tx)
+        result.more = is_behind or engine.has_postponed
+        cursor = offset_of(tail[-1]) if is_behind else self._log.head(tx)
         if cursor != self._cursor:
             world_store.move_cursor(tx, from_offset=self._cursor, to_offset=cursor)
         folds = world_store.write_changes(tx, engine.changes, now_ms=now_ms, runner_id=self._runner_id)
         return _Decided(engine, folds, cursor)
 
+    def _claim(
+        self,
+        tx: WriteTransaction,
+        engine: Engine,
+        now_ms: int,
+        free_slots: int,
+        result: StepResult,
+        *,
+        is_behind: bool,
+    ) -> None:
+        """Claim what may run here; that it runs can meet a trigger, whose execution may run as well."""
+        owners = self._owners if not is_behind else (self._runner_id,)
+        while True:
+            claimed = engine.claim(owners, free_slots - len(result.launches))
+            result.launches += [_claimed(*run) for run in claimed]
+            self._append_emitted(tx, engine, now_ms)
+            if not engine.changes.requests:
+                return
+            self._create_requested(tx, engine, now_ms, start_now=not is_behind)
+
     def _load(self, tx: WriteTransaction) -> Engine:
         """Load the world as of the cursor; an execution whose START is still to come is loaded with it."""
         world = World()
-        world.own_owners = frozenset({self._runner_id})
+        world.own_owners = frozenset(self._owners)
         engine = Engine(world, self._new_attempt_id)
         self._cursor = world_store.read_cursor(tx)
         for execution in world_store.load_live_executions(tx, self._graphs):

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from typing import cast
 
 from ai_flow.engine.changes import Changes, Evaluation, RuleVerdict
-from ai_flow.engine.graph import WorkflowGraph, parse_condition, parse_graph
+from ai_flow.engine.graph import parse_condition
 from ai_flow.engine.world import (
     Attempt,
     Execution,
@@ -30,6 +30,8 @@ from ai_flow.engine.world import (
     Workflow,
 )
 from ai_flow.model.status import TaskStatus, WorkflowStatus
+from ai_flow.store.graph_cache import GraphCache as GraphCache
+from ai_flow.store.graph_cache import StaleWorldError as StaleWorldError
 from notification_service.database.port import ReadTransaction, Row, WriteTransaction
 from notification_service.database.statements import load_statements
 
@@ -37,13 +39,6 @@ SQL = load_statements(__package__, "sql/world.sql")
 
 #: The row that further "no" verdicts of a rule fold into; None: there is none any more.
 Fold = tuple[Scope, RuleId, int | None]
-
-
-class StaleWorldError(Exception):
-    """A row is not in the form that the scheduler believes it to have; its step must not commit."""
-
-    def __init__(self, what: str) -> None:
-        super().__init__(f"{what} is not as the scheduler knew it.")
 
 
 # Reading.
@@ -88,29 +83,6 @@ def latest_snapshot(tx: ReadTransaction, workflow_id: int) -> int | None:
 def load_inboxes(tx: ReadTransaction) -> list[tuple[ScopeId, Parked]]:
     """Load everything parked, oldest first."""
     return [_parked(row) for row in tx.rows(SQL.inboxes)]
-
-
-class GraphCache:
-    """Parsed graphs of the snapshots in use; a snapshot never changes, so entries are never wrong."""
-
-    #: Graphs kept; beyond that the oldest is dropped and parsed again when needed.
-    CAPACITY = 64
-
-    def __init__(self) -> None:
-        self._graphs: dict[int, WorkflowGraph] = {}
-
-    def graph(self, tx: ReadTransaction, snapshot_id: int) -> WorkflowGraph:
-        """Return the graph of a snapshot, parsed once."""
-        graph = self._graphs.get(snapshot_id)
-        if graph is None:
-            row = tx.row(SQL.snapshot, id=snapshot_id)
-            if row is None:
-                raise StaleWorldError(f"Snapshot {snapshot_id}")
-            graph = parse_graph(json.loads(cast("str", row[0])))
-            while len(self._graphs) >= self.CAPACITY:
-                del self._graphs[next(iter(self._graphs))]
-            self._graphs[snapshot_id] = graph
-        return graph
 
 
 # Writing.
@@ -303,7 +275,8 @@ def _insert_evaluation(tx: WriteTransaction, evaluation: Evaluation, now_ms: int
 
 
 def _load_execution(tx: ReadTransaction, row: Row, graphs: GraphCache) -> Execution:
-    id, workflow_id, snapshot_id, status, owner, created_offset, begin_at, stop_origin, stop_reason = row
+    id, workflow_id, snapshot_id, status, owner, created_offset, begin_at, *stop, waits_for = row
+    stop_origin, stop_reason = stop
     execution = Execution(
         id=cast("int", id),
         workflow_id=cast("int", workflow_id),
@@ -313,13 +286,14 @@ def _load_execution(tx: ReadTransaction, row: Row, graphs: GraphCache) -> Execut
         owner=cast("str | None", owner),
         status=WorkflowStatus(status),
     )
-    execution.begin_at_ms = cast("int", begin_at)
+    execution.begin_at_ms = cast("int | None", begin_at)
     execution.stop_origin = StopOrigin(stop_origin) if stop_origin else None
     execution.stop_reason = cast("str | None", stop_reason)
+    execution.waits_for = cast("str | None", waits_for)
     for run_row in tx.rows(SQL.latest_runs, workflow_execution_id=execution.id):
         run = _run(run_row)
         execution.runs[run.task] = run
-    for attempt_row in tx.rows(SQL.open_attempts, workflow_execution_id=execution.id):
+    for attempt_row in tx.rows(SQL.present_attempts, workflow_execution_id=execution.id):
         _attach_attempt(execution, attempt_row)
     for task, due_at in tx.rows(SQL.ticks, workflow_execution_id=execution.id):
         execution.ticks[cast("str", task)] = cast("int", due_at)
@@ -345,13 +319,14 @@ def _run(row: Row) -> TaskRun:
 
 
 def _attach_attempt(execution: Execution, row: Row) -> None:
-    id, task, number, try_number, claimed_by, stop_requested = row
+    id, task, number, try_number, claimed_by, claimed_at, stop_requested = row
     run = execution.runs.get(cast("str", task))
     if run is not None and run.sequence_number == number and run.is_alive:
         run.attempt = Attempt(
             id=cast("str", id),
             try_number=cast("int", try_number),
             claimed=claimed_by is not None,
+            claimed_at_ms=cast("int | None", claimed_at),
             is_claim_stored=claimed_by is not None,
             stop_requested=bool(stop_requested),
             is_stored=True,

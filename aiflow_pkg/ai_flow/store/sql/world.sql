@@ -11,12 +11,12 @@ UPDATE scheduler_cursor SET event_offset = :to_offset WHERE id = 1 AND event_off
 
 -- name: live_executions
 -- Executions that have not finished, oldest first.
-SELECT id, workflow_id, snapshot_id, status, owner, created_offset, begin_at, stop_origin, stop_reason
+SELECT id, workflow_id, snapshot_id, status, owner, created_offset, begin_at, stop_origin, stop_reason, waits_for
 FROM workflow_execution WHERE status IN ('INIT', 'RUNNING') ORDER BY id;
 
 -- name: execution
 -- One execution in the shape of live_executions.
-SELECT id, workflow_id, snapshot_id, status, owner, created_offset, begin_at, stop_origin, stop_reason
+SELECT id, workflow_id, snapshot_id, status, owner, created_offset, begin_at, stop_origin, stop_reason, waits_for
 FROM workflow_execution WHERE id = :id;
 
 -- name: latest_runs
@@ -31,10 +31,15 @@ WHERE t.workflow_execution_id = :workflow_execution_id
   )
 ORDER BY t.id;
 
--- name: open_attempts
--- Attempts of an execution that have no outcome yet.
-SELECT id, task_name, sequence_number, try_number, claimed_by, stop_requested
-FROM attempt WHERE workflow_execution_id = :workflow_execution_id AND outcome IS NULL;
+-- name: present_attempts
+-- The attempts of the runs that have one, oldest first: the last of a run is its present one. It may have an
+-- outcome already, which its owner recorded and the scheduler has yet to read.
+SELECT a.id, a.task_name, a.sequence_number, a.try_number, a.claimed_by, a.claimed_at, a.stop_requested
+FROM task_execution AS t
+JOIN attempt AS a ON a.workflow_execution_id = t.workflow_execution_id AND a.task_name = t.task_name
+    AND a.sequence_number = t.sequence_number
+WHERE t.workflow_execution_id = :workflow_execution_id AND t.status IN ('QUEUED', 'RUNNING', 'STOPPING')
+ORDER BY a.rowid;
 
 -- name: ticks
 -- Due times of the periodic tasks of an execution.
