@@ -47,10 +47,11 @@ def describe(error: Exception) -> Failure:
             hint=_sentence(hint) if hint else None,
             exit_code=exit_codes.MISTAKE,
         )
-    if isinstance(error, OSError) and error.filename is not None:
+    if isinstance(error, OSError):
+        what = f"Cannot use {error.filename}" if error.filename is not None else "Cannot go on"
         return Failure(
             code="operating_system",
-            message=f"Cannot use {error.filename}: {error.strerror}.",
+            message=f"{what}: {error.strerror or error}.",
             hint=None,
             exit_code=exit_codes.MISTAKE,
         )
@@ -62,8 +63,14 @@ def describe(error: Exception) -> Failure:
     )
 
 
-def report(failure: Failure) -> None:
-    """Print a failure to stderr."""
+def report(error: Exception, failure: Failure, *, debug: bool) -> None:
+    """Print a failure to stderr, with ``debug`` behind the traceback of its error."""
+    if debug:
+        import traceback
+
+        traceback.print_exception(error)
+        # An error of a workflow file was raised in another process, and brings what that one saw.
+        print(getattr(error, "traceback", None) or "", file=sys.stderr)
     lines = [f"Error: {failure.message}"]
     if failure.hint:
         lines.append(f"Hint: {failure.hint}")

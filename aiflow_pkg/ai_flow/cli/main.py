@@ -56,14 +56,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _fail(error: Exception, invocation: Invocation) -> int:
     from ai_flow.cli import failures
 
-    if invocation.debug:
-        import traceback
-
-        traceback.print_exception(error)
-        # An error of a workflow file was raised in another process, and brings what that one saw.
-        print(getattr(error, "traceback", None) or "", file=sys.stderr)
     failure = failures.describe(error)
-    failures.report(failure)
+    failures.report(error, failure, debug=invocation.debug)
     return failure.exit_code
 
 

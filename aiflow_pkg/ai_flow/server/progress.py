@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from ai_flow.common.home import Home
 from ai_flow.engine.ending import is_doomed
-from ai_flow.engine.graph import Task
+from ai_flow.engine.graph import Task, WorkflowGraph
 from ai_flow.engine.lifecycle import TASK_STATUS_CHANGED
 from ai_flow.engine.states import FINISHED_EXECUTION
 from ai_flow.model.status import TaskStatus, WorkflowStatus
@@ -84,13 +84,27 @@ class ExecutionProgress:
         return self.status in FINISHED_EXECUTION
 
 
+def describe_execution(home: Home, graph: WorkflowGraph, execution_id: int) -> ExecutionProgress:
+    """Return an execution of which nothing is known yet but its workflow."""
+    return ExecutionProgress(
+        id=execution_id,
+        workflow=graph.name,
+        namespace=graph.namespace,
+        tasks=graph.tasks,
+        logs=home.logs / graph.name / str(execution_id),
+    )
+
+
 class Progress:
     """Follows the executions of a run."""
 
-    def __init__(self, store: Store, home: Home) -> None:
+    def __init__(self, store: Store, home: Home, *, takes_unowned: bool = False) -> None:
         self._store = store
         self._home = home
+        self._takes_unowned = takes_unowned
         self._by_id: dict[int, ExecutionProgress] = {}
+        #: Executions of nobody that this process runs too; None for those that are another's.
+        self._others: dict[int, ExecutionProgress | None] = {}
         self._offset = 0
         self._graphs = GraphCache()
         self._has_failures = False
@@ -99,6 +113,11 @@ class Progress:
     def executions(self) -> list[ExecutionProgress]:
         """The followed executions, oldest first."""
         return list(self._by_id.values())
+
+    @property
+    def others(self) -> list[ExecutionProgress]:
+        """The executions without an owner that had tasks while this process took such, oldest first."""
+        return [execution for execution in self._others.values() if execution is not None]
 
     def follow(self, execution: ExecutionProgress, *, after_offset: int) -> None:
         """Follow an execution from its creation on."""
@@ -113,13 +132,13 @@ class Progress:
                 if self._store.log.head(tx) == self._offset:
                     return changes
                 events = self._store.log.read_after(tx, self._offset, limit=_PAGE)
-                for execution in self._by_id.values():
+                for event in events:
+                    self._offset = offset_of(event)
+                    if is_own(event) and event.value == TASK_STATUS_CHANGED:
+                        changes += self._change(tx, context_of(event), cast("int", event.create_time))
+                for execution in (*self._by_id.values(), *self.others):
                     if not execution.is_finished:
                         self._refresh(tx, execution)
-            for event in events:
-                self._offset = offset_of(event)
-                if is_own(event) and event.value == TASK_STATUS_CHANGED:
-                    changes += self._change(context_of(event), cast("int", event.create_time))
             if len(events) < _PAGE:
                 return changes
 
@@ -157,8 +176,20 @@ class Progress:
         if execution.is_finished:
             execution.never_started = read_never_started(tx, execution.id)
 
-    def _change(self, context: Mapping[str, Any], at_ms: int) -> Iterator[TaskChange]:
-        execution = self._by_id.get(context["workflow_execution_id"])
+    def _other(self, tx: ReadTransaction, execution_id: int) -> ExecutionProgress | None:
+        if not self._takes_unowned:
+            return None
+        if execution_id not in self._others:
+            loaded = world_store.load_execution(tx, execution_id, self._graphs)
+            is_taken = loaded is not None and loaded.owner is None
+            self._others[execution_id] = (
+                describe_execution(self._home, loaded.graph, execution_id) if loaded and is_taken else None
+            )
+        return self._others[execution_id]
+
+    def _change(self, tx: ReadTransaction, context: Mapping[str, Any], at_ms: int) -> Iterator[TaskChange]:
+        execution_id = context["workflow_execution_id"]
+        execution = self._by_id.get(execution_id) or self._other(tx, execution_id)
         if execution is None:
             return
         status, number, try_number = (

@@ -25,7 +25,7 @@ from ai_flow.engine.graph import parse_graph
 from ai_flow.engine.world import StopOrigin
 from ai_flow.model.execution_type import ExecutionType
 from ai_flow.server.parts import RunnerOptions, build_parts
-from ai_flow.server.progress import ExecutionProgress, Progress, TaskChange
+from ai_flow.server.progress import ExecutionProgress, Progress, TaskChange, describe_execution
 from ai_flow.server.runner import Runner
 from ai_flow.store import catalog, runners
 from ai_flow.store.bundles import make_bundle
@@ -36,6 +36,8 @@ from notification_service.clock import Clock, SystemClock
 
 #: Seconds between looks at the clock, the executions and the terminal while nothing happens.
 _TURN_S = 0.1
+#: While tasks come and go, people are told this often at most.
+_LOOK_S = 0.03
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +61,10 @@ class RunObserver(Protocol):
     """Told what happens, on the thread of the session; must return quickly."""
 
     def started(self, executions: Sequence[ExecutionProgress], home: Home) -> None:
-        """Take note that the executions exist and are about to run."""
+        """Take note that the executions exist and are about to run.
+
+        Called again for each execution without an owner that is run too (``until_idle``).
+        """
         ...
 
     def task_changed(self, change: TaskChange) -> None:
@@ -80,6 +85,8 @@ class RunResult:
     """How a run ended."""
 
     executions: Sequence[ExecutionProgress]
+    #: Executions without an owner that were run too.
+    others: Sequence[ExecutionProgress] = ()
     #: The signal that ended it, if one did.
     signal: int | None = None
     timed_out: bool = False
@@ -124,6 +131,7 @@ class RunSession:
         self._signals: list[int] = []
         self._stop_reason: str | None = None
         self._timed_out = False
+        self._is_closing = False
         self._waiting_since_s: dict[int, float] = {}
         self._asked_to_end: set[int] = set()
         self._store = open_store(home, self._clock)
@@ -142,12 +150,14 @@ class RunSession:
         )
         self._runner = Runner(self._parts, stop_grace_s=options.stop_grace_s)
         self._commands = Commands(self._store.log)
-        self._progress = Progress(self._store, home)
+        self._progress = Progress(self._store, home, takes_unowned=options.until_idle)
+        self._announced = 0
 
     def note_signal(self, number: int) -> None:
         """Note a signal; safe in a handler. The first asks everything to stop, the second ends it at once."""
         self._signals.append(number)
-        self._parts.reactor.call_soon_threadsafe(lambda: None)
+        if not self._is_closing:
+            self._parts.reactor.call_soon_threadsafe(lambda: None)
 
     def run(self) -> RunResult:
         """Run to the end; raise ``AIFlowException`` for what is the user's to mend."""
@@ -159,6 +169,7 @@ class RunSession:
                 self._run_to_the_end()
             return RunResult(
                 executions=self._progress.executions,
+                others=self._progress.others,
                 signal=self._signals[0] if self._signals else None,
                 timed_out=self._timed_out,
             )
@@ -219,7 +230,9 @@ class RunSession:
                     owner=self._runner_id,
                     params=self._options.params,
                 )
-                self._progress.follow(self._described(graph, execution_id), after_offset=before)
+                self._progress.follow(
+                    describe_execution(self._home, parse_graph(graph), execution_id), after_offset=before
+                )
 
     def _chosen(self, graphs: Sequence[Mapping[str, Any]]) -> Sequence[Mapping[str, Any]]:
         name = self._options.workflow
@@ -230,29 +243,34 @@ class RunSession:
             raise UnknownWorkflowError(name, self._options.file, [graph["name"] for graph in graphs])
         return chosen
 
-    def _described(self, graph: Mapping[str, Any], execution_id: int) -> ExecutionProgress:
-        return ExecutionProgress(
-            id=execution_id,
-            workflow=graph["name"],
-            namespace=graph["namespace"],
-            tasks=parse_graph(graph).tasks,
-            logs=self._home.logs / graph["name"] / str(execution_id),
-        )
-
     # Running.
 
     def _run_to_the_end(self) -> None:
         began_s = self._clock.monotonic_s()
         self._runner.step()
         self._parts.watch_wake_file(self._runner.hint)
+        looked_s = 0.0
         while not self._is_over():
             self._runner.turn(_TURN_S)
-            for change in self._progress.look():
-                self._observer.task_changed(change)
-            self._observer.turned()
+            now_s = self._clock.monotonic_s()
+            if now_s - looked_s < _LOOK_S and self._parts.executor.running():
+                continue
+            looked_s = now_s
+            self._tell_changes()
             self._obey_signals()
             self._obey_timeout(began_s)
             self._end_what_cannot_go_on()
+        self._tell_changes()  # of what others decided since the last look
+
+    def _tell_changes(self) -> None:
+        changes = self._progress.look()
+        others = self._progress.others
+        if len(others) > self._announced:
+            self._observer.started(others[self._announced :], self._home)
+            self._announced = len(others)
+        for change in changes:
+            self._observer.task_changed(change)
+        self._observer.turned()
 
     def _is_over(self) -> bool:
         if self._unfinished():
@@ -313,6 +331,8 @@ class RunSession:
             self._runner.want_step()
 
     def _close(self) -> None:
+        # From here on there may be no loop that a signal could wake.
+        self._is_closing = True
         try:
             self._parts.scheduler.resign()
         finally:

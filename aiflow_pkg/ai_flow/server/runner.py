@@ -28,10 +28,15 @@ from ai_flow.store.launching import SnapshotFacts
 from notification_service.database.errors import DatabaseError
 from notification_service.errors import NotificationError
 from notification_service.gateway import PendingSend
+from notification_service.reactor import Timer
 from notification_service.wake import IDLE_POLL_S, PollPacing
 
 _log = logging.getLogger(__name__)
 
+#: The files of ended attempts are removed this long after their commit, off the path to the next task.
+_TIDY_AFTER_S = 0.05
+#: A wake-up so soon after a commit of our own is most likely its echo; a poll follows anyway.
+_OWN_ECHO_S, _POLL_AFTER_COMMIT_S = 0.01, 0.02
 #: Seconds between looks for supervising processes that died.
 _LOOK_FOR_GONE_S = 1.0
 #: Seconds before a failed commit is tried again.
@@ -57,6 +62,11 @@ class Runner:
         self._sends: list[PendingSend] = []
         self._step_is_wanted = True
         self._step_not_before_s = 0.0
+        #: Attempts whose outcome is durable and whose files can go, when there is a quiet moment.
+        self._settled: list[str] = []
+        self._tidying: Timer | None = None
+        self._committed_at_s = 0.0
+        self._echo_poll_is_due = False
         self._gone_runners: list[str] = []
         self._pacing = PollPacing(parts.clock.monotonic_s)
         self._poll = parts.reactor.call_later(IDLE_POLL_S, self._poll_store)
@@ -79,8 +89,26 @@ class Runner:
 
     def hint(self) -> None:
         """Poll the store soon: another process may have committed something."""
+        # Our own commits touch the wake file too; what another process commits at the same moment is found by the
+        # one poll that follows.
+        if self._parts.clock.monotonic_s() - self._committed_at_s < _OWN_ECHO_S:
+            if not self._echo_poll_is_due:
+                self._echo_poll_is_due = True
+                self._parts.reactor.call_later(_POLL_AFTER_COMMIT_S, self._poll_after_echo)
+            return
         self._pacing.hint()
         self._schedule_poll()
+
+    def _poll_after_echo(self) -> None:
+        self._echo_poll_is_due = False
+        self._look_at_store()
+
+    def tidy(self) -> None:
+        """Remove the files of attempts whose outcome is committed."""
+        self._tidying = None
+        settled, self._settled = self._settled, []
+        for attempt_id in settled:
+            self._parts.executor.acknowledge(attempt_id)
 
     def _take_verdict(self, scope_id: ScopeId, rule: RuleId, verdict: Verdict) -> None:
         self._verdicts.append((scope_id, rule, verdict))
@@ -134,10 +162,12 @@ class Runner:
                 self._parts.gateway.reject(send, stored)
             else:
                 self._parts.gateway.acknowledge(send, stored)
-        for finished in self._outcomes:
-            self._parts.executor.acknowledge(finished.attempt_id)
+        self._settled += [finished.attempt_id for finished in self._outcomes]
+        if self._settled and self._tidying is None:
+            self._tidying = self._parts.reactor.call_later(_TIDY_AFTER_S, self.tidy)
         self._sends, self._outcomes, self._verdicts = [], [], []
         self._gone_runners = []
+        self._committed_at_s = self._parts.clock.monotonic_s()
         self._parts.gateway.after_commit()
         self._asker.ask(self._parts.scheduler.engine)
         self._step_is_wanted = self._step_is_wanted or result.more
@@ -162,12 +192,15 @@ class Runner:
         self._poll = self._parts.reactor.call_later(self._pacing.wait_s(), self._poll_store)
 
     def _poll_store(self) -> None:
+        self._look_at_store()
+        self._schedule_poll()
+
+    def _look_at_store(self) -> None:
         free_slots = self._parts.executor.free_slots()
         if not self._step_is_wanted and self._parts.scheduler.has_news(free_slots=free_slots):
             self._step_is_wanted = True
         # Another process may have committed what only a listener of ours waits for.
         self._parts.gateway.after_commit()
-        self._schedule_poll()
 
     def _look_for_gone(self) -> None:
         home = self._parts.home
@@ -203,7 +236,7 @@ class Runner:
             kind=task["kind"],
             bash_command=task["bash_command"],
             task=task,
-            task_names=list(snapshot.tasks),
+            task_names=list(snapshot.tasks) if task["kind"] == "python" else (),
             bundle_dir=home.snapshots / snapshot.bundle,
             entry=snapshot.entry,
             working_dir=home.working_dir / snapshot.workflow / str(claimed.execution_id),

@@ -11,10 +11,11 @@ import signal
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 
 import click
 
-from ai_flow.cli import exit_codes, failures, process_log
+from ai_flow.cli import exit_codes, process_log
 from ai_flow.cli.commands import AiflowCommand, Invocation
 from ai_flow.cli.parameters import Seconds
 from ai_flow.cli.run import request
@@ -125,7 +126,7 @@ def run(
     The tasks run here and end with this command: Ctrl-C stops them, a second Ctrl-C at once. What was run is
     kept in $AIFLOW_HOME.
     """
-    process_log.configure(debug=context.ensure_object(Invocation).debug)
+    debug = context.ensure_object(Invocation).debug
     home = aiflow_home()
     display = _display(output, quiet)
     try:
@@ -142,11 +143,10 @@ def run(
             parallelism=parallelism,
             stop_grace_s=stop_grace,
         )
+        process_log.configure(debug=debug)
         result = _run(options, home, display)
     except Exception as error:
-        if output == "json":
-            _print_failure(error, display, home)
-        raise
+        return _fail(error, display, home, output, debug=debug)
     code = exit_code(result)
     if output == "json":
         from ai_flow.cli.run import document
@@ -162,18 +162,29 @@ def exit_code(result: RunResult) -> int:
     if result.timed_out:
         return exit_codes.TIMED_OUT
     ends = {execution.status for execution in result.executions}
+    # One that somebody else started may well go on, waiting for events, when this run ends.
+    if WorkflowStatus.FAILED in {execution.status for execution in result.others}:
+        return exit_codes.FAILED
     if ends - {WorkflowStatus.SUCCESS, WorkflowStatus.STOPPED}:
         return exit_codes.FAILED
     return exit_codes.STOPPED if WorkflowStatus.STOPPED in ends else exit_codes.SUCCESS
 
 
 def _run(options: RunOptions, home: Home, display: Display) -> RunResult:
+    _make(home)
     session = RunSession(options, home, display)
     try:
         with _signals_noted(session):
             return session.run()
     finally:
         display.close()
+
+
+def _make(home: Home) -> None:
+    try:
+        home.make()
+    except OSError as error:
+        raise request.HomeError(home, error) from error
 
 
 @contextmanager
@@ -208,15 +219,24 @@ def _display(output: str, quiet: bool) -> Display:
     return Display(make_view, _TERMINAL_LIMITS if is_terminal else None, shows_output=not quiet)
 
 
-def _print_failure(error: Exception, display: Display, home: Home) -> None:
-    from ai_flow.cli.run import document
+def _fail(error: Exception, display: Display, home: Home, output: str, *, debug: bool) -> int:
+    """Report an error; once there are executions it is not a mistake in the command any more."""
+    from ai_flow.cli import failures
 
-    _print_document(document.of_failure(failures.describe(error), display.history, home))
+    failure = failures.describe(error)
+    if display.history.executions and failure.exit_code == exit_codes.MISTAKE:
+        failure = replace(failure, exit_code=exit_codes.FAILED)
+    failures.report(error, failure, debug=debug)
+    if output == "json":
+        from ai_flow.cli.run import document
+
+        _print_document(document.of_failure(failure, display.history, home))
+    return failure.exit_code
 
 
 def _print_document(content: object) -> None:
     import json
 
-    stream = LastingStream(sys.stdout)
-    stream.write(json.dumps(content, indent=2) + "\n")
-    stream.flush()
+    # Whoever asked for it must learn when it could not be written: nothing is swallowed here.
+    sys.stdout.write(json.dumps(content, indent=2) + "\n")
+    sys.stdout.flush()

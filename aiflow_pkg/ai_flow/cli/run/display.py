@@ -43,9 +43,9 @@ class Display:
         return self._view
 
     def started(self, executions: Sequence[ExecutionProgress], home: Home) -> None:
-        """Take note of the executions of the run."""
+        """Take note of executions."""
         self.history.start(executions)
-        self._tasks = {task.label: task for task in self.history.tasks()}
+        self._tasks.update((task.label, task) for task in self.history.tasks())
 
     def task_changed(self, change: TaskChange) -> None:
         """Show a change; follow the log from a start to the end."""

@@ -85,17 +85,22 @@ class RunHistory:
 
     def __init__(self) -> None:
         self._by_id: dict[int, ExecutionHistory] = {}
+        self._tasks = 0
 
     def start(self, executions: Iterable[ExecutionProgress]) -> None:
-        """Note the executions of the run."""
+        """Note executions; those that come later are executions of others that this run takes too."""
         executions = list(executions)
-        number = 0
-        for progress in executions:
+        if self._by_id:
+            prefixes = [f"{progress.workflow}#{progress.id}." for progress in executions]
+        elif len(executions) > 1:
+            prefixes = [f"{progress.workflow}." for progress in executions]
+        else:
+            prefixes = [""]
+        for progress, prefix in zip(executions, prefixes, strict=False):
             tasks: dict[str, TaskHistory] = {}
             for name in progress.tasks:
-                label = name if len(executions) == 1 else f"{progress.workflow}.{name}"
-                tasks[name] = TaskHistory(name=name, label=label, number=number)
-                number += 1
+                tasks[name] = TaskHistory(name=name, label=prefix + name, number=self._tasks)
+                self._tasks += 1
             self._by_id[progress.id] = ExecutionHistory(progress=progress, tasks=tasks)
 
     @property

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from ai_flow.common.exception.exceptions import AIFlowException
+from ai_flow.common.home import Home
 
 #: A parameter is also a variable of a shell, ``AIFLOW_PARAM_<name>``.
 _PARAMETER_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -27,6 +28,18 @@ class RunRequestError(AIFlowException):
     def __init__(self, message: str, hint: str | None = None) -> None:
         super().__init__(message)
         self.hint = hint
+
+
+class HomeError(AIFlowException):
+    """The home cannot be made or entered."""
+
+    code = "home"
+    hint = "Set AIFLOW_HOME to a directory that you may write to."
+
+    def __init__(self, home: Home, error: OSError) -> None:
+        where = f" ({error.filename})" if error.filename not in (None, str(home.root)) else ""
+        super().__init__(f"Cannot use the home {home.root}: {error.strerror}{where}.")
+        self.home = home
 
 
 def workflow_file(name: str) -> Path:

@@ -46,6 +46,8 @@ _EXECUTION_STYLES = {
 }
 #: Rows of the terminal that are left for output.
 _LEFT_FOR_OUTPUT = 4
+#: An execution is shown when it can have this many lines.
+_LEAST_LINES = 4
 _DRAW_EVERY_S = 0.1
 #: What is shown first when there is no room for all.
 _IMPORTANCE = {
@@ -163,12 +165,15 @@ class TableView:
                 self._live.update(Group(*(_rendered(block) for block in blocks)), refresh=True)
 
     def _blocks(self, history: RunHistory) -> Iterator[_Block]:
-        executions = history.executions
         now_ms = time.time_ns() // 1_000_000
         lines = max(3, self._console.height - _LEFT_FOR_OUTPUT)
-        room = max(1, lines // max(1, len(executions)) - 2)
+        executions = history.executions
+        shown = sorted(executions, key=lambda execution: execution.progress.is_finished)
+        shown = shown[: max(1, lines // _LEAST_LINES)]
+        room = max(1, lines // max(1, len(shown)) - 2)
         for execution in executions:
-            yield _block(execution, now_ms, room)
+            if execution in shown:
+                yield _block(execution, now_ms, room)
 
 
 def _block(execution: ExecutionHistory, now_ms: int, room: int) -> _Block:
