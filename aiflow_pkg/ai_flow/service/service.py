@@ -7,6 +7,7 @@ whoever has it as text. All operations may be called from several threads.
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from types import FunctionType
@@ -38,14 +39,18 @@ class Service:
         self.triggers = Triggers(store, home, clock)
 
     def call(self, method: str, arguments: Mapping[str, Any]) -> Any:
-        """Call the operation of that name; raise ``InvalidArgumentError`` when there is none."""
+        """Call the operation of that name; raise ``InvalidArgumentError`` when none fits."""
         kind, _, verb = method.partition(".")
         operations = vars(self).get(kind)
         function = vars(type(operations)).get(verb)
         is_operation = isinstance(operations, Operations) and not verb.startswith("_")
         if not is_operation or not isinstance(function, FunctionType):
             raise InvalidArgumentError("method", method, "an operation such as 'workflows.get'")
-        return function(operations, **arguments)
+        try:
+            bound = inspect.signature(function).bind(operations, **arguments)
+        except TypeError:
+            raise InvalidArgumentError("arguments", sorted(arguments), f"those of {method}") from None
+        return function(*bound.args, **bound.kwargs)
 
 
 @contextmanager

@@ -100,4 +100,4 @@ class WorkflowExecutions(Operations):
                 raise NotFoundError("Workflow execution", execution_id)
             if not row.is_finished:
                 raise NotFinishedError(execution_id)
-            return executions.delete_execution(tx, execution_id, rows=_ROWS_PER_DELETION) > 0
+            return executions.delete_execution(tx, execution_id, rows=_ROWS_PER_DELETION) is not None

@@ -105,16 +105,17 @@ def latest_task_execution(tx: ReadTransaction, execution_id: int, task_name: str
     return _task_execution(row) if row is not None else None
 
 
-def delete_execution(tx: WriteTransaction, execution_id: int, *, rows: int) -> int:
-    """Remove a finished execution with everything of it, or the next ``rows`` rows of it.
+def delete_execution(tx: WriteTransaction, execution_id: int, *, rows: int) -> int | None:
+    """Remove a finished execution with everything of it, if that is about ``rows`` rows.
 
-    Return how many of ``rows`` are left: 0 means that the execution may still be there, and that the next
-    transaction has to go on. Raise ``LookupError``, to be rolled back, when it is not a finished one.
+    Return how many of ``rows`` are left, at least 0. None means that ``rows`` did not do: part of what was
+    recorded is gone, and the next transaction has to go on. Raise ``LookupError``, to be rolled back, when it
+    is not a finished one.
     """
     for statement in _NUMEROUS:
         rows -= tx.execute(statement, workflow_execution_id=execution_id, limit=rows)
         if rows <= 0:
-            return 0
+            return None
     for statement in _FEW:
         rows -= tx.execute(statement, workflow_execution_id=execution_id)
     if tx.execute(SQL.delete_execution, workflow_execution_id=execution_id) != 1:
@@ -124,14 +125,15 @@ def delete_execution(tx: WriteTransaction, execution_id: int, *, rows: int) -> i
 
 def delete_executions(tx: WriteTransaction, workflow_id: int, *, rows: int) -> bool:
     """Remove the executions of a workflow, all of them finished; return False when ``rows`` did not do."""
-    while rows > 0:
+    left: int | None = rows
+    while left:
         ids = tx.rows(SQL.execution_ids, workflow_id=workflow_id, limit=100)
         if not ids:
             return True
         for (id,) in ids:
-            rows = delete_execution(tx, cast("int", id), rows=rows)
-            if rows == 0:
-                return False
+            left = delete_execution(tx, cast("int", id), rows=left)
+            if not left:
+                break
     return False
 
 
