@@ -93,7 +93,7 @@ class Site:
         self.drop()
         self.reactor.close()
 
-    def until(self, fact: Callable[[], T], timeout: float = 20.0) -> T:
+    def until(self, fact: Callable[[], T | None], timeout: float = 20.0) -> T:
         """Turn the loop until ``fact`` is true and return it."""
         ends = time.monotonic() + timeout
         while not (found := fact()):

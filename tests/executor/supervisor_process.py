@@ -20,7 +20,8 @@ def main() -> None:
     site = Site(Path(root))
     site.start(lives_on=lives_on == "1")
     specs = [
-        site.bash(command, number=number, stop_grace_s=0.3) for number, command in enumerate(commands, start=1)
+        site.bash(command, number=number, stop_grace_s=0.3)
+        for number, command in enumerate(commands, start=1)
     ]
     for spec in specs:
         site.executor.launch(spec)

@@ -82,7 +82,10 @@ def test_environment_tells_the_task_about_itself(site: Site, monkeypatch: pytest
     monkeypatch.setenv("FROM_OUTSIDE", "kept")
     monkeypatch.setenv("AIFLOW_PARAM_outer", "of another task")
     spec = site.bash(
-        "env", env={"MINE": "1", "AIFLOW_TASK_NAME": "lie"}, params={"stage": "te st", "a=b": "odd"}, try_number=2
+        "env",
+        env={"MINE": "1", "AIFLOW_TASK_NAME": "lie"},
+        params={"stage": "te st", "a=b": "odd"},
+        try_number=2,
     )
 
     site.finish(spec)

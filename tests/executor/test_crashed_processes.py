@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""kill -9 of the guard, of a fork server, of the supervisor: every attempt is accounted for, none lives on unseen."""
+"""kill -9 of the guard, of a fork server, of the supervisor: each attempt is accounted for."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def test_attempts_of_a_killed_guard_are_ended_and_lost(site: Site) -> None:
 
     assert (report.outcome, report.never_started) == (Outcome.LOST, False)
     assert report.reason == (
-        "nobody saw how it ended: the guard process that ran it was killed by signal 9; what was left of it was killed"
+        "nobody saw how it ended: the guard process that ran it was killed by signal 9; "
+        "what was left of it was killed"
     )
     assert is_gone(pid)
     assert all(is_gone(child) for child in site.pids_in(spec))
@@ -193,7 +194,8 @@ def _command_line(pid: int) -> bytes:
 def test_tasks_end_with_a_supervisor_that_vanishes(tmp_path: Path) -> None:
     command = "(setsid sleep 300 & echo pid $!); echo pid $$; trap '' TERM; sleep 300; sleep 300"
     with supervisor(tmp_path, command, lives_on=False) as running:
-        pids = wait_until(lambda: len(pids_of(tmp_path, 1)) == 2 and pids_of(tmp_path, 1))
+        wait_until(lambda: len(pids_of(tmp_path, 1)) == 2)
+        pids = pids_of(tmp_path, 1)
         guard = guard_pid(tmp_path)
 
         running.kill()
@@ -296,7 +298,14 @@ def test_claimed_attempt_without_a_trace_never_starts(site: Site) -> None:
 
 def test_attempt_of_an_earlier_boot_is_lost(site: Site) -> None:
     spec = site.bash("true")
-    marker = {"pid": os.getpid(), "created": 1, "boot_id": "of yesterday", "kind": "bash", "token": "", "server": "x"}
+    marker = {
+        "pid": os.getpid(),
+        "created": 1,
+        "boot_id": "of yesterday",
+        "kind": "bash",
+        "token": "",
+        "server": "x",
+    }
     files = site.executor._directory.files(spec.attempt_id)
     files.create_marker(marker)
 
@@ -311,7 +320,16 @@ def test_attempt_of_an_earlier_boot_is_lost(site: Site) -> None:
 def test_damaged_exit_file_is_no_outcome(site: Site, damage: bytes) -> None:
     spec = site.bash("true")
     files = site.executor._directory.files(spec.attempt_id)
-    files.create_marker({"pid": 0, "created": 0, "boot_id": process_table.boot_id(), "kind": "bash", "token": "", "server": "x"})
+    files.create_marker(
+        {
+            "pid": 0,
+            "created": 0,
+            "boot_id": process_table.boot_id(),
+            "kind": "bash",
+            "token": "",
+            "server": "x",
+        }
+    )
     (site.attempt_files / f"{spec.attempt_id}.exit").write_bytes(damage)
 
     assert site.executor.adopt().running == (spec.attempt_id,)
@@ -329,7 +347,9 @@ def test_attempts_of_another_store_are_reported_and_left_alone(tmp_path: Path) -
         adoption = site.executor.adopt()
 
         assert (adoption.running, adoption.finished) == ((), ())
-        assert [(found.store_id, found.attempts, found.running) for found in adoption.foreign] == [(STORE, 2, 1)]
+        assert [(found.store_id, found.attempts, found.running) for found in adoption.foreign] == [
+            (STORE, 2, 1)
+        ]
         assert not is_gone(pid)
         site.finish(site.bash("true", number=3))
         assert not is_gone(pid)

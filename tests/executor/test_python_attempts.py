@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Python tasks: what they see, how they end; in a fork and, where forking is not safe, in a fresh interpreter."""
+"""Python tasks: what they see and how they end, as forks and in fresh interpreters."""
 
 from __future__ import annotations
 

@@ -49,7 +49,7 @@ def test_stop_at_once_waits_for_no_grace(site: Site) -> None:
 
 def test_stop_reaches_daemons_in_sessions_of_their_own(site: Site) -> None:
     spec = site.bash(
-        "(setsid bash -c 'trap \"\" TERM; echo pid $$; sleep 300; sleep 300' &); sleep 0.1; echo up; sleep 300",
+        "(setsid bash -c 'trap \"\" TERM; echo pid $$; sleep 300; sleep 300' &); echo up; sleep 300",
         stop_grace_s=0.2,
     )
     site.launch(spec, until="up")
@@ -71,7 +71,9 @@ def test_timeout_is_a_failure_that_says_so(site: Site) -> None:
 
 
 def test_stop_after_a_timeout_does_not_change_the_reason(site: Site) -> None:
-    spec = site.bash("trap 'echo told' TERM; echo up; while :; do sleep 0.01; done", timeout_s=0.1, stop_grace_s=60)
+    spec = site.bash(
+        "trap 'echo told' TERM; echo up; while :; do sleep 0.01; done", timeout_s=0.1, stop_grace_s=60
+    )
     site.launch(spec, until="told")
 
     site.executor.stop(spec.attempt_id, at_once=True)

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What goes into an executor and what comes out: the port that every executor keeps.
 
-An attempt is named by a random id that was claimed in the store before it gets here. Of each launched attempt
-exactly one ``AttemptFinished`` comes back, now or from a successor's ``adopt``, and it comes back again after every restart
-until it is acknowledged: the receiver applies it guarded by the attempt's state.
+An attempt is named by a random id that was claimed in the store before it gets here. Of each launched
+attempt exactly one ``AttemptFinished`` comes back, now or from a successor's ``adopt``, and it comes back
+again after every restart until it is acknowledged: the receiver applies it guarded by the attempt's
+state.
 """
 
 from __future__ import annotations
@@ -84,7 +85,7 @@ class AttemptFinished:
     finished_at_ms: int
     max_rss_bytes: int | None = None
     cpu_s: float | None = None
-    #: A duplicate start found the attempt started already: this is the end of the duplicate, not of the attempt.
+    #: A duplicate start found the attempt started already: this is the duplicate's end.
     superseded: bool = False
     #: Proven never to have started, and it never will: it may be queued again without using a try.
     never_started: bool = False

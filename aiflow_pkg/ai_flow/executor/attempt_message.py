@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """An ``AttemptSpec`` as its fork server gets it, with the environment that the task will see.
 
-Pure. The operator's own ``env`` goes over the environment of the server, and what the task needs to find us goes over that.
+Pure. The operator's own ``env`` goes over the environment of the server, and what the task needs to find
+us goes over that.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """Requests that run the user's code without being attempts: load a workflow file, start a condition host.
 
-Both go to a fork server where one can be had, and through the guard to a fresh interpreter where not; the caller
-sees no difference. Each has a key, and its end is reported once, whichever process was its parent.
+Both go to a fork server where one can be had, and through the guard to a fresh interpreter where not; the
+caller sees no difference. Each has a key, and its end is reported once, whichever process was its parent.
 """
 
 from __future__ import annotations
@@ -91,8 +91,9 @@ class ChildRequests:
         """Execute a workflow file in a child of the user's Python and give what it defines to ``callback``.
 
         ``python`` is another interpreter than that of the executor, if need be.
-        The result is ``{"workflows", "imports", "helpers", "python", "output", "server"}`` or, for a file that cannot be
-        used, ``{"error": {"type", "message", "file", "line", "text"}}``. ``server`` is for ``prepare``.
+        The result is ``{"workflows", "imports", "helpers", "python", "output", "server"}``, with ``server``
+        for ``prepare``; or, for a file that cannot be used, ``{"error": {"type", "message", "file", "line",
+        "text"}}``.
         """
         key = f"load-{next(self._numbers)}"
         message = {
@@ -158,7 +159,7 @@ class ChildRequests:
         self._loads.clear()
         self._hosts.clear()
 
-    # -- loading ----------------------------------------------------------------------------------------------
+    # Loading.
 
     def _guarded(self, load: _Load, start: Callable[[_Load], None]) -> None:
         try:
@@ -232,7 +233,7 @@ class ChildRequests:
             load, _error(load, "TimeoutError", f"loading it took longer than {load.limit_s:g} s")
         )
 
-    # -- hosts ------------------------------------------------------------------------------------------------
+    # Hosts.
 
     def _server_for(self, request: HostRequest) -> ForkServer:
         if not self._forks or self._servers.why_unforkable(request.snapshot) is not None:

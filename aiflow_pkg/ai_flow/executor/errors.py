@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What can be wrong with an executor before any attempt is; an attempt's failure is an outcome, not an exception.
+"""What can be wrong with an executor before any attempt is; an attempt's failure is an outcome, not an
+exception.
 
 ExecutorError
 +-- InterpreterError    the user's Python cannot be used

@@ -2,8 +2,9 @@
 """The guard and the fork servers of one supervisor: started when needed, replaced when dead, ended when idle.
 
 A few snapshot servers live at once: the one that was idle longest gives way, and none stays idle for
-long. A server that is not known to be safe to fork yet keeps what is sent to it waiting. What it means for its attempts
-that a server died is the executor's affair (``on_lost``); here it is made sure that it is dead.
+long. A server that is not known to be safe to fork yet keeps what is sent to it waiting. What it means
+for its attempts that a server died is the executor's affair (``on_lost``); here it is made sure that it
+is dead.
 """
 
 from __future__ import annotations
@@ -182,7 +183,7 @@ class ForkServers:
         self._guard = self._guard or server
 
     def close(self, *, wait_s: float) -> None:
-        """Let go of all servers; unless they live on, end them with all they run and wait until they are gone."""
+        """Let go of all servers; unless they live on, end them with all they run and wait for that."""
         servers = list(self._servers.values())
         self._servers.clear()
         self._guard = None
@@ -315,7 +316,7 @@ def _end_for_sure(server: ForkServer) -> str:
 
 
 def _reap_adopted(pid: int) -> None:
-    """Collect a predecessor's server that came to us as the subreaper; it may just be on its way."""
+    """Collect a predecessor's server that came to us as the init of a container."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

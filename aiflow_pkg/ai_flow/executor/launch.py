@@ -2,12 +2,13 @@
 """Every command line of a child process, and the way it is started.
 
 Children run in the user's Python, which need not have this package installed. So a boot script, and never
-``PYTHONPATH`` (tasks would inherit it), makes the SDK importable: a finder in front that knows our packages only, so that
-neither an older installation wins nor the supervisor's other packages leak in. A directory that
-holds nothing but the SDK goes to the end of ``sys.path`` too, for processes that multiprocessing starts.
+``PYTHONPATH`` (tasks would inherit it), makes the SDK importable: a finder in front that knows our
+packages only, so that neither an older installation wins nor the supervisor's other packages leak in. A
+directory that holds nothing but the SDK goes to the end of ``sys.path`` too, for processes that
+multiprocessing starts.
 
-``child_command`` is the only place that builds such a command line: a packed program, whose ``sys.executable`` is no
-Python, needs a change here and nowhere else.
+``child_command`` is the only place that builds such a command line: a packed program, whose
+``sys.executable`` is no Python, needs a change here and nowhere else.
 """
 
 from __future__ import annotations
@@ -98,7 +99,7 @@ def resolve_interpreter(python: str) -> str:
 def child_environment(*, attempt_mark: bool = False) -> dict[str, str]:
     """Return our environment without what it says about a task around us.
 
-    With ``attempt_mark`` there is a placeholder for the id of the attempt that a fork of the child will become.
+    With ``attempt_mark`` there is a placeholder for the id of the attempt that a fork of the child becomes.
     """
     environment = {
         name: value
@@ -113,7 +114,7 @@ def child_environment(*, attempt_mark: bool = False) -> dict[str, str]:
 def start_process(
     command: list[str], environment: Mapping[str, str], log_path: Path, keep: Mapping[int, int]
 ) -> int:
-    """Start ``command`` with output to ``log_path`` and return its pid; ``keep`` maps its descriptors to ours."""
+    """Start ``command`` with output to ``log_path`` and return its pid; ``keep``: its descriptors to ours."""
     actions: list[tuple[Any, ...]] = [
         (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
         (os.POSIX_SPAWN_OPEN, 1, str(log_path), os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600),

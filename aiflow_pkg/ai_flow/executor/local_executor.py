@@ -1,11 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 """The executor of one machine: launches attempts through a guard and fork servers, and reports how they end.
 
-Single-threaded on the owner's loop, and it never blocks on a task. The processes that run attempts are their parents, not
-we: what they find is in files before we hear of it, so a report survives us, and ``adopt`` finds it. Each
-attempt is reported once per supervisor, always from the loop and never from within a call, until ``acknowledge``.
+Single-threaded on the owner's loop, and it never blocks on a task. The processes that run attempts are
+their parents, not we: what they find is in files before we hear of it, so a report survives us, and
+``adopt`` finds it. Each attempt is reported once per supervisor, always from the loop and never from
+within a call, until ``acknowledge``.
 
-Deciding what to launch, retries and statuses belong to the scheduler; what the records mean is in ``outcome``.
+Deciding what to launch, retries and statuses belong to the scheduler; what the records mean is in
+``outcome``.
 """
 
 from __future__ import annotations
@@ -31,7 +33,6 @@ from ai_flow.executor.outcome import finished_attempt
 from ai_flow.executor.run_directory import RunDirectory
 from ai_flow.executor.usage import AttemptUsage, UsageSampler
 from ai_flow.runtime.attempts import STOPPED
-from ai_flow.runtime.fork_server import become_subreaper
 from ai_flow.runtime.process_table import boot_id
 from notification_service.clock import Clock
 from notification_service.reactor import Reactor
@@ -106,12 +107,11 @@ class LocalExecutor:
         self._sampler = UsageSampler(reactor, self._processes)
         self.load_workflow_file = self._children.load_workflow_file
         self.spawn_host = self._children.spawn_host
-        become_subreaper()
 
-    # -- starting ---------------------------------------------------------------------------------------------
+    # Starting.
 
     def start_guard(self) -> None:
-        """Start the process that runs bash and no-op attempts; the first attempt then does not wait for it."""
+        """Start the process that runs bash and no-op attempts, so that the first one does not wait."""
         self._servers.guard()
 
     def prepare(
@@ -160,10 +160,10 @@ class LocalExecutor:
             claimed, self._directory, self._boot_id, self._servers, self._adopt_running, self._adopt_finished
         )
 
-    # -- stopping ---------------------------------------------------------------------------------------------
+    # Stopping.
 
     def stop(self, attempt_id: str, *, grace_s: float | None = None, at_once: bool = False) -> None:
-        """End an attempt; STOPPED is reported when nothing of it is left. Nothing happens when it has ended."""
+        """End an attempt; STOPPED is reported when nothing of it is left. Harmless when it has ended."""
         running = self._attempts.get(attempt_id)
         if running is None:
             return
@@ -200,7 +200,7 @@ class LocalExecutor:
         if not self._servers.lives_on:
             self._directory.remove()
 
-    # -- looking ----------------------------------------------------------------------------------------------
+    # Looking.
 
     def running(self) -> list[str]:
         """Return the attempts that are launched or adopted and not reported."""
@@ -215,7 +215,7 @@ class LocalExecutor:
         running = self._attempts.get(attempt_id)
         return None if running is None else running.pid
 
-    # -- launching --------------------------------------------------------------------------------------------
+    # Launching.
 
     def _route(self, spec: AttemptSpec, running: RunningAttempt, token: str) -> None:
         if spec.kind != "python":
@@ -257,7 +257,7 @@ class LocalExecutor:
         self._servers.use(server, spec.attempt_id)
         server.send({"op": "launch", "spec": message})
 
-    # -- what the servers say ---------------------------------------------------------------------------------
+    # What the servers say.
 
     def _receive(self, server: ForkServer, message: dict[str, Any]) -> None:
         operation = message["op"]
@@ -315,7 +315,7 @@ class LocalExecutor:
             report = replace(report, outcome=Outcome.STOPPED)
         self._report(running, report)
 
-    # -- adopting ---------------------------------------------------------------------------------------------
+    # Adopting.
 
     def _adopt_running(self, attempt_id: str, marker: dict[str, Any], server: ForkServer | None) -> None:
         running = RunningAttempt(
@@ -332,7 +332,7 @@ class LocalExecutor:
     def _adopt_finished(self, report: AttemptFinished) -> None:
         self._unacknowledged[report.attempt_id] = report
 
-    # -- reporting --------------------------------------------------------------------------------------------
+    # Reporting.
 
     def _report(self, running: RunningAttempt, report: AttemptFinished) -> None:
         if self._attempts.pop(running.attempt_id, None) is None:

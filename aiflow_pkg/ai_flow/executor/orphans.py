@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Account for an attempt whose fork server is dead: nobody will report how it ended.
 
-Either its exit is on disk already; or its marker can be won, then it never started and never will; or it started: then
-what is left of it is killed, and only when nothing is left is it LOST. A task cannot run on without a parent, because
-nobody could ever tell success from failure.
+Either its exit is on disk already; or its marker can be won, then it never started and never will; or it
+started: then what is left of it is killed, and only when nothing is left is it LOST. A task cannot run on
+without a parent, because nobody could ever tell success from failure.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class OrphanedAttempt:
 
 
 def _reap(pid: int) -> None:
-    """Collect an orphan that came to us as the subreaper; nothing happens when it is not ours."""
+    """Collect an orphan that came to us as the init of a container; nothing happens when it is not ours."""
     try:
         os.waitpid(pid, os.WNOHANG)
     except ChildProcessError:

@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the records of an attempt mean: one place that turns wait status, cause and the task's own word into an outcome.
+"""What the records of an attempt mean: one place that turns wait status, cause and the task's own word into
+an outcome.
 
 The rules, strongest first: an end that we caused is that end, unless the task had finished well before it
-noticed; a bad exit status beats a success file; a Python task that says nothing has not succeeded, whatever its
-exit status. Pure: the same records give the same outcome in a report, after a restart and in a test.
+noticed; a bad exit status beats a success file; a Python task that says nothing has not succeeded,
+whatever its exit status. Pure: the same records give the same outcome in a report, after a restart and in
+a test.
 """
 
 from __future__ import annotations

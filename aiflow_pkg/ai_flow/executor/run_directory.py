@@ -5,8 +5,8 @@
     <runner dir>/<store id>/<server>.log  what a fork server had to complain about
     <socket dir>/<server>.sock            below the run directory, unless that path is too long for a socket
 
-The store id is part of the path. So when the store was deleted or reset, attempts of the earlier one stay where they
-are, seen and counted but never mistaken for ours.
+The store id is part of the path. So when the store was deleted or reset, attempts of the earlier one stay
+where they are, seen and counted but never mistaken for ours.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ai_flow.runtime.process_table import running_attempts
 DIRECTORY_MODE = 0o700
 #: ``sun_path`` holds 108 bytes on Linux and 104 on macOS, with the zero at its end.
 _SOCKET_PATH_LIMIT = 103
-_LONGEST_SERVER_NAME = 40
+_LONGEST_NAME = 16
 _STORE_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
@@ -91,14 +91,19 @@ class RunDirectory:
                 pass  # not empty: somebody will want to know what is in there
 
     def _socket_directory(self) -> Path:
-        """Return a directory for sockets whose paths are short enough, the same for each supervisor of this store."""
-        directory = self.root
-        if len(os.fsencode(directory)) + 1 + _LONGEST_SERVER_NAME + len(".sock") > _SOCKET_PATH_LIMIT:
-            digest = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]
-            directory = Path(tempfile.gettempdir()) / f"aiflow-{os.getuid()}-{digest}"
-            directory.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
-            _insist_on_private(directory)
+        """Return a directory with a short enough path, the same for each supervisor of this store."""
+        if _fits(self.root):
+            return self.root
+        name = f"aiflow-{os.getuid()}-{hashlib.sha256(os.fsencode(self.root)).hexdigest()[:16]}"
+        candidates = [Path(tempfile.gettempdir()) / name, Path("/tmp") / name]
+        directory = next((candidate for candidate in candidates if _fits(candidate)), candidates[-1])
+        directory.mkdir(mode=DIRECTORY_MODE, exist_ok=True)
+        _insist_on_private(directory)
         return directory
+
+
+def _fits(directory: Path) -> bool:
+    return len(os.fsencode(directory)) + 1 + _LONGEST_NAME + len(".sock") <= _SOCKET_PATH_LIMIT
 
 
 def _insist_on_private(directory: Path) -> None:

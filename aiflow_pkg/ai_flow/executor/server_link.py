@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""The supervisor's end of the socket to a guard or fork server; the other end is ``ai_flow.runtime.server_socket``.
+"""The supervisor's end of the socket to a guard or fork server; the other end is
+``ai_flow.runtime.server_socket``.
 
-Never blocks. A message may bring a file, which arrives with it; our copy is closed once it is sent. When the
-connection is gone the owner is told once, after everything that still arrived.
+Never blocks. A message may bring a file, which arrives with it; our copy is closed once it is sent. When
+the connection is gone the owner is told once, after everything that still arrived.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from notification_service.reactor import READABLE, WRITABLE, Reactor
 from ai_flow.runtime.condition_frames import FrameReader, encode_frame
+from notification_service.reactor import READABLE, WRITABLE, Reactor
 
 Message = dict[str, Any]
 

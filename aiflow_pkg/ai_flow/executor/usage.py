@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """What running attempts use now: memory and processor time of all their processes.
 
-Sampled every two seconds and only while somebody runs; what an attempt used in all is in its exit record, which
-costs nothing. A sample looks at the attempt's own processes only, never at all of the machine. Imported, like psutil,
-when the first sample is due.
+Sampled every two seconds and only while somebody runs; what an attempt used in all is in its exit record,
+which costs nothing. A sample looks at the attempt's own processes only, never at all of the machine.
+Imported, like psutil, when the first sample is due.
 """
 
 from __future__ import annotations

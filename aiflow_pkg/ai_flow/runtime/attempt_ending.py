@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """Bring one attempt to its end: ask, wait, terminate, wait, kill; and clear away what a finished task left.
 
-*Asking* is SIGTERM to the leader alone, so that ``operator.stop`` can take a savepoint while the programs that the
-operator started still live; a bash attempt has nobody to ask, there the whole group is told. After the grace
-everything that belongs to the attempt gets SIGTERM, and then SIGKILL again and again until it is gone. The leader is
-not reaped before its parent tells us, so its pid cannot mean anybody else; all others are named by pid and create time.
+*Asking* is SIGTERM to the leader alone, so that ``operator.stop`` can take a savepoint while the programs
+that the operator started still live; a bash attempt has nobody to ask, there the whole group is told.
+After the grace everything that belongs to the attempt gets SIGTERM, and then SIGKILL again and again
+until it is gone. The leader is not reaped before its parent tells us, so its pid cannot mean anybody
+else; all others are named by pid and create time.
 
-Runs in the loop of the attempt's parent. ``on_gone`` is called once, when the leader was reaped and nobody is left.
+Runs in the loop of the attempt's parent. ``on_gone`` is called once, when the leader was reaped and
+nobody is left.
 """
 
 from __future__ import annotations

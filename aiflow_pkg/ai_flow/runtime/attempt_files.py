@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """The files by which an attempt says that it started and how it ended; what survives every process.
 
-``<id>.marker`` is created exclusively: by the attempt's own process as its first act, or, with the content
-``revoked``, by whoever declares that the attempt never started. Whoever is first decides. ``<id>.outcome`` is the
-word of the task's own process, ``<id>.exit`` that of its parent (wait status and usage). Each appears at once
-and whole: written under another name, then renamed or linked, with its length and a checksum in front.
+``<id>.marker`` is created exclusively: by the attempt's own process as its first act, or, with the
+content ``revoked``, by whoever declares that the attempt never started. Whoever is first decides.
+``<id>.outcome`` is the word of the task's own process, ``<id>.exit`` that of its parent (wait status and
+usage). Each appears at once and whole: written under another name, then renamed or linked, with its
+length and a checksum in front.
 
-No fsync: after a crash of the machine nothing of that boot runs any more, which the boot id in the marker tells.
-Read by both sides; imports nothing beyond what a guard may pay for.
+No fsync: after a crash of the machine nothing of that boot runs any more, which the boot id in the marker
+tells. Read by both sides; imports nothing beyond what a guard may pay for.
 """
 
 from __future__ import annotations

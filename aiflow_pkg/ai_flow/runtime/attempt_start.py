@@ -2,9 +2,9 @@
 """The first acts of an attempt's own process: become a session, win the marker, find its place, and begin.
 
 Called in a fresh fork, in this order because each step protects the next: the session makes the process
-group that a stop ends; the marker makes sure that nobody else runs the attempt and that nobody has declared it lost; only
-then is anything touched that another run of the task could see. Nothing here returns: the process becomes
-bash, a fresh Python, or calls ``run_python``.
+group that a stop ends; the marker makes sure that nobody else runs the attempt and that nobody has
+declared it lost; only then is anything touched that another run of the task could see. Nothing here
+returns: the process becomes bash, a fresh Python, or calls ``run_python``.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
     Spec = dict[str, Any]
 
-#: The marker was there already. Never an outcome: the parent looks into the marker to tell it from a task's own code.
+#: The marker was there already. Never an outcome: the marker tells it from a task's own code.
 LOST_MARKER_EXIT_CODE = 117
 #: The task could not be begun; the outcome file says why.
 SETUP_FAILED_EXIT_CODE = 118

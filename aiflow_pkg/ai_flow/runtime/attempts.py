@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The attempts of one fork server: their timeouts, their stops, and the record of their ends.
 
-An attempt is *running* from the fork of its process until nothing of it is left. When its leader is reaped the exit
-record is written at once; the supervisor is told when the leftovers are gone too. A stop, a timeout and the loss of the
-supervisor differ only in the cause that the record names. A duplicate, whose marker another process holds, leaves no
-record: it is not the end of anything.
+An attempt is *running* from the fork of its process until nothing of it is left. When its leader is
+reaped the exit record is written at once; the supervisor is told when the leftovers are gone too. A stop,
+a timeout and the loss of the supervisor differ only in the cause that the record names. A duplicate,
+whose marker another process holds, leaves no record: it is not the end of anything.
 """
 
 from __future__ import annotations

@@ -1,10 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Start bash from the guard without a fork of Python: a spawn costs a third of a fork and of the child's first acts.
+"""Start bash from the guard without a fork of Python: a spawn costs a third of a fork and of the child's
+first acts.
 
-So the guard itself does what an attempt's process does first (``attempt_start``): it wins the marker and finds log and
-directory. The proofs hold. A marker is created exclusively, whoever does it. From the spawn on, bash shows the attempt
-id in its environment, so that it is found when the guard is killed. And who declares an attempt lost has seen
-the guard's connections close: a process that is not bash yet keeps a copy of them open until it is.
+So the guard itself does what an attempt's process does first (``attempt_start``): it wins the marker and
+finds log and directory. The proofs hold. A marker is created exclusively, whoever does it. From the spawn
+on, bash shows the attempt id in its environment, so that it is found when the guard is killed. And who
+declares an attempt lost has seen the guard's connections close: a process that is not bash yet keeps a
+copy of them open until it is.
 
 Only where nothing can take long: the first task of an execution, which copies the snapshot, is forked.
 """
@@ -47,7 +49,7 @@ def can_start_here(spec: Spec) -> bool:
 
 
 def start_bash(spec: Spec) -> int:
-    """Start the task and return its pid; raises ``MarkerLostError``, or ``OSError`` when it cannot be started."""
+    """Start the task and return its pid; raises ``MarkerLostError``, or ``OSError`` when it cannot start."""
     win_marker(spec)
     environment = {**os.environ, **spec["env"]}
     os.makedirs(os.path.dirname(spec["log_path"]), DIRECTORY_MODE, exist_ok=True)

@@ -1,14 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
 """The parent of attempts: forks them, sees how they end, ends them when asked, and outlives its supervisor.
 
-One program in two roles. The *guard* starts in milliseconds and runs what needs no fork of user code: bash, no-ops,
-and fresh interpreters. A *snapshot server* has imported the modules of one snapshot; there an attempt is a fork
-of it. Both are single-threaded loops that speak length-prefixed JSON over the socket they were started with and, for
-a successor of their supervisor, over a socket in the run directory.
+One program in two roles. The *guard* starts in milliseconds and runs what needs no fork of user code:
+bash, no-ops, and fresh interpreters. A *snapshot server* has imported the modules of one snapshot; there
+an attempt is a fork of it. Both are single-threaded loops that speak length-prefixed JSON over the socket
+they were started with and, for a successor of their supervisor, over a socket in the run directory.
 
 Promises: a wait status is on disk, beside the outcome file, before anybody is told of it; nothing of an
-attempt is alive when it is reported as finished; with ``lives_on`` false, everything is ended within the stop grace once
-the supervisor's connection is gone. Forgets nothing that is not in a file; decides nothing about outcomes.
+attempt is alive when it is reported as finished; with ``lives_on`` false, everything is ended within the
+stop grace once the supervisor's connection is gone. Forgets nothing that is not in a file; decides
+nothing about outcomes.
 """
 
 from __future__ import annotations
@@ -82,7 +83,7 @@ class ForkServer:
             _kill_child(pid)
         return bool(strays)
 
-    # -- requests ---------------------------------------------------------------------------------------------
+    # Requests.
 
     def _handle(self, connection: Connection, message: Message) -> None:
         operation = message["op"]
@@ -169,7 +170,7 @@ class ForkServer:
         self.others.kill_all()
         self.attempts.stop_all(grace_s)
 
-    # -- forks and their ends ---------------------------------------------------------------------------------
+    # Forks and their ends.
 
     def _fork(self, child: Callable[[], None]) -> int | OSError:
         """Return the pid of a fork that runs ``child``; signals wait until it has its own handlers."""
@@ -230,7 +231,7 @@ class ForkServer:
                 self.others.ended(pid, status)
         self.attempts.look_at_leftovers()
 
-    # -- connections ------------------------------------------------------------------------------------------
+    # Connections.
 
     def _accept(self) -> None:
         try:
@@ -275,7 +276,7 @@ def main(config: Message) -> None:
 
 
 def become_subreaper() -> None:
-    """Become the parent of every orphan below this process, so that a task's daemons can be found and ended."""
+    """Become the parent of every orphan below this process, so that a task's daemons can be found."""
     if sys.platform != "linux":
         return
     try:

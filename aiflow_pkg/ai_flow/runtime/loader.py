@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Load a workflow file: execute it in place, describe what it defines, and say what it imported.
 
-Runs in a child that was made for it and ends with it. The result is a record in a file, also when the file cannot be
-used: then it is one structured error, with the line of the user's file that is to blame. What the file prints
-goes to the log of the child.
+Runs in a child that was made for it and ends with it. The result is a record in a file, also when the
+file cannot be used: then it is one structured error, with the line of the user's file that is to blame.
+What the file prints goes to the log of the child.
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class _Beside:
         )
 
     def imported_files(self) -> list[str]:
-        """Return the files beside the workflow file that it needs: imported modules, and packages as a whole."""
+        """Return the files beside the workflow file that it needs: modules, and packages as a whole."""
         files: list[str] = []
         for name, module in list(sys.modules.items()):
             file = getattr(module, "__file__", None)

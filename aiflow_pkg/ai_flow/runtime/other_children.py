@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """The children of a fork server that are no attempts: loaders of workflow files and condition hosts.
 
-They run the user's code but nothing is owed to them after a crash: when their supervisor is gone they are killed, and
-asked for again by the next one. A guard starts them in a fresh interpreter, a snapshot server forks them.
+They run the user's code but nothing is owed to them after a crash: when their supervisor is gone they are
+killed, and asked for again by the next one. A guard starts them in a fresh interpreter, a snapshot server
+forks them.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Find out whether a SIGKILL came from the kernel, for lack of memory.
 
-The kernel leaves no word with the dead process, only counters: of our cgroup (then it was one of ours) and of the whole
-machine (then it may have been). They are read when an attempt starts and when it was killed; the files stay open, so a
-reading costs microseconds.
+The kernel leaves no word with the dead process, only counters: of our cgroup (then it was one of ours)
+and of the whole machine (then it may have been). They are read when an attempt starts and when it was
+killed; the files stay open, so a reading costs microseconds.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ class OutOfMemory:
         return _read(self._cgroup), _read(self._machine)
 
     def verdict(self, before: tuple[int, int]) -> str | None:
-        """Return how sure it is that somebody was killed for memory since ``before``; None when nobody was."""
+        """Return how sure it is that memory was the reason, since ``before``; None when it was not."""
         now = self.counters()
         if now[0] > before[0]:
             return CERTAIN

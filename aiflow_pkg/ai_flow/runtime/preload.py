@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Import what tasks will need before they are forked, and find out whether forking is safe afterwards.
 
-A fork has only the thread that forked: a lock that another thread held stays locked in it for ever. So after the
-imports there must be no other thread. A pool that takes itself down in its own atfork handler (OpenBLAS) is harmless and
-disappears at the first fork, which is therefore tried out before counting. A gRPC channel or a CUDA context
-does not survive a fork either, threads or not.
+A fork has only the thread that forked: a lock that another thread held stays locked in it for ever. So
+after the imports there must be no other thread. A pool that takes itself down in its own atfork handler
+(OpenBLAS) is harmless and disappears at the first fork, which is therefore tried out before counting. A
+gRPC channel or a CUDA context does not survive a fork either, threads or not.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ def import_sdk() -> None:
 
 
 def import_modules(names: Iterable[str]) -> None:
-    """Import what can be imported; who needs the rest finds out for himself, with a better place for the error."""
+    """Import what can be imported; who needs the rest finds out, with a better place for the error."""
     for name in names:
         if name in sys.modules:
             continue
@@ -56,7 +56,7 @@ def import_modules(names: Iterable[str]) -> None:
 
 
 def settle() -> Preloaded:
-    """Say whether this process may fork user code from now on, and take what it imported out of the collector."""
+    """Say whether this process may fork user code from now on, and hide its imports from the collector."""
     why = _why_unsafe()
     if why is None:
         # Otherwise the first collection in each fork would copy every page that holds an object.

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Which processes belong to an attempt, and signals that cannot hit a stranger.
 
-A pid alone names nobody for long, so a process here is its pid and its create time (in clock ticks since boot, as
-the kernel counts). An attempt's processes are its group and session, those that carry its id in the environment
-they were started with, and the descendants of all these. Every signal goes through a pidfd opened before the create time
-is compared: a pid that was used again in between gets nothing.
+A pid alone names nobody for long, so a process here is its pid and its create time (in clock ticks since
+boot, as the kernel counts). An attempt's processes are its group and session, those that carry its id in
+the environment they were started with, and the descendants of all these. Every signal goes through a
+pidfd opened before the create time is compared: a pid that was used again in between gets nothing.
 
 Where there is no ``/proc`` (macOS) only the process group of an attempt is known.
 """
@@ -142,9 +142,10 @@ def signal_process(pid: int, created: int, number: int) -> None:
 class AttemptMark:
     """Where the environment of this process shows an attempt id to others, so that a fork can put in its own.
 
-    ``/proc/<pid>/environ`` shows what the process was started with; a fork inherits that of its fork server and cannot
-    change it through ``os.environ``. So a fork server is started with a placeholder, and a fork overwrites it in memory:
-    then daemons that it forks, without exec and in a session of their own, can still be found.
+    ``/proc/<pid>/environ`` shows what the process was started with; a fork inherits that of its fork server
+    and cannot change it through ``os.environ``. So a fork server is started with a placeholder, and a fork
+    overwrites it in memory: then daemons that it forks, without exec and in a session of their own, can
+    still be found.
     """
 
     PLACEHOLDER = "0" * 32

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """A fork server's end of the socket to its supervisor: frames in and out, and files that come with them.
 
-Never blocks: a supervisor that was stopped, or is slow, must not keep the server from reaping and from timeouts.
-A frame that brings a file (the channel of a condition host) carries it in the same message; files are taken in
-the order in which they came.
+Never blocks: a supervisor that was stopped, or is slow, must not keep the server from reaping and from
+timeouts. A frame that brings a file (the channel of a condition host) carries it in the same message;
+files are taken in the order in which they came.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import os
 import socket
 from array import array
 
-from notification_service.reactor import READABLE, WRITABLE, Reactor
 from ai_flow.runtime.condition_frames import FrameReader, encode_frame
+from notification_service.reactor import READABLE, WRITABLE, Reactor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,7 @@ _LAST_WORDS_S = 2.0
 
 
 def listen(path: str) -> socket.socket:
-    """Return a socket that only the owner of the run directory can connect to; replaces a dead one at ``path``."""
+    """Return a socket that only the owner of the run directory can connect to; replaces a dead one."""
     try:
         os.unlink(path)
     except FileNotFoundError:

@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """Run one Python task: execute the workflow file in its working directory and run the operator.
 
-Called in the attempt's own process, after its first acts: marker, log and working directory are there. The process
-takes its own word, the outcome file, before it ends, and then ends the way a Python program ends: threads are
-joined and exit handlers run, so that a bad end can still spoil a success. SIGTERM calls ``operator.stop`` in the
-main thread and ends the task, wherever it is.
+Called in the attempt's own process, after its first acts: marker, log and working directory are there.
+The process takes its own word, the outcome file, before it ends, and then ends the way a Python program
+ends: threads are joined and exit handlers run, so that a bad end can still spoil a success. SIGTERM calls
+``operator.stop`` in the main thread and ends the task, wherever it is.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import signal
 import sys
 import threading
 import traceback
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO, cast
 
 from ai_flow.runtime.attempt_files import AttemptFiles, read_record
 from ai_flow.runtime.workflow_file import execute_workflow_file, workflows_of
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from ai_flow.model.internal.contexts import TaskExecutionContext
-    from ai_flow.model.operator import Operator
+    from ai_flow.model.operator import AIFlowOperator, Operator
     from ai_flow.model.workflow import Workflow
 
 Spec = dict[str, Any]
@@ -45,7 +45,7 @@ class NotPinnedError(Exception):
 
 
 class _Stopped(BaseException):
-    """Unwinds the user's code after ``operator.stop``; an ``except Exception`` of it does not swallow this."""
+    """Unwinds the user's code after ``operator.stop``; its ``except Exception`` does not swallow it."""
 
 
 def main(spec_path: str) -> NoReturn:
@@ -75,7 +75,7 @@ class _Task:
     def __init__(self, spec: Spec) -> None:
         self._spec = spec
         self._files = AttemptFiles(spec["attempts_dir"], spec["attempt_id"])
-        self._operator: Operator | None = None
+        self._operator: AIFlowOperator | None = None
         self._context: TaskExecutionContext | None = None
         self._is_stopping = False
         self._is_over = False
@@ -114,7 +114,7 @@ class _Task:
         if self._operator is not None and self._context is not None:
             _log.info("Stopping the task.")
             try:
-                getattr(self._operator, "stop", lambda _context: None)(self._context)
+                self._operator.stop(self._context)
             except Exception:
                 _log.exception("The operator's stop has failed.")
         raise _Stopped
@@ -134,9 +134,6 @@ class _Task:
             self._operator = operator
             operator.start(self._context)
             operator.await_termination(self._context)
-        elif hasattr(operator, "start"):
-            self._operator = operator
-            operator.start(self._context)
 
     def _raise_if_stopping(self) -> None:
         """Go on stopping where the user's code has swallowed it, or turned it into something else."""
@@ -206,10 +203,12 @@ def _not_pinned(what: str) -> str:
 
 def _reopen_streams() -> None:
     """Make the standard streams those of this process: what a fork inherits has the server's buffers."""
-    sys.stdin = open(0, encoding="utf-8", errors="replace", closefd=False)
-    sys.stdout = open(1, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
-    sys.stderr = open(2, "w", buffering=1, encoding="utf-8", errors="backslashreplace", closefd=False)
+    sys.stdin, sys.stdout, sys.stderr = _stream(0, "r"), _stream(1, "w"), _stream(2, "w")
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
+
+
+def _stream(descriptor: int, mode: str) -> TextIO:
+    return cast("TextIO", os.fdopen(descriptor, mode, 1, "utf-8", "backslashreplace", closefd=False))
 
 
 def _log_to_stdout() -> None:

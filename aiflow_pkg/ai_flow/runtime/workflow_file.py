@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Execute a workflow file as a module, and find what it defines.
 
-The module is known by the stem of its file, in ``sys.modules`` too, because pickles and type hints look there; the
-directory of the file comes first on ``sys.path``, so that modules beside it can be imported. Runs the user's code:
-only ever called in a child process that was made for it.
+The module is known by the stem of its file, in ``sys.modules`` too, because pickles and type hints look
+there; the directory of the file comes first on ``sys.path``, so that modules beside it can be imported.
+Runs the user's code: only ever called in a child process that was made for it.
 """
 
 from __future__ import annotations

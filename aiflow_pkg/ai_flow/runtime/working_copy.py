@@ -1,10 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
 """The working directory of an execution: a private copy of its snapshot, made by whichever task starts first.
 
-Tasks write beside their workflow file, so an immutable snapshot is copied, once per execution, under a lock on the
-directory above and under another name that is then renamed: a copy that can be seen is whole. Working and log
-directories carry the id of the store they belong to. When a store was deleted or reset its execution ids begin anew: a
-directory that an execution of an earlier store left under the same name is set aside, never mixed with and never removed.
+Tasks write beside their workflow file, so an immutable snapshot is copied, once per execution, under a
+lock on the directory above and under another name that is then renamed: a copy that can be seen is whole.
+Working and log directories carry the id of the store they belong to. When a store was deleted or reset
+its execution ids begin anew: a directory that an execution of an earlier store left under the same name
+is set aside, never mixed with and never removed.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ _CHUNK = 1 << 20
 
 
 def make_working_copy(bundle_dir: str, stem: str, working_dir: str, store_id: str) -> str:
-    """Make sure that ``working_dir`` holds the copy of the snapshot, and return the directory for its tasks."""
+    """Make sure that ``working_dir`` holds the copy of the snapshot; return the directory for its tasks."""
     target = f"{working_dir}/{stem}"
     own_directory(working_dir, store_id)
     if os.path.isdir(target):
@@ -92,7 +93,7 @@ class _Locked:
 
 
 def _copy_tree(source: str, target: str) -> None:
-    """Copy files and directories so that their owner may write; links are followed, other things are left out."""
+    """Copy files and directories so that their owner may write; links are followed, the rest is left out."""
     os.mkdir(target, DIRECTORY_MODE)
     for entry in _entries(source):
         if entry.is_dir():
