@@ -73,7 +73,8 @@ class Delivery(Lifecycle):
             self._record_late(execution.scope.id, occurrence.offset, "the execution is ending")
             return
         needs_host = any(isinstance(rule.condition, OfUser) for of_task in rules.values() for rule in of_task)
-        happening = _happening_of(occurrence, execution.statuses())
+        statuses = execution.statuses() if occurrence.statuses is None else occurrence.statuses
+        happening = _happening_of(occurrence, statuses)
         if needs_host or execution.scope.inbox:
             self._park(execution.scope, occurrence, happening.statuses)
             return
