@@ -16,7 +16,7 @@ The data are the 1,797 handwritten digits that come with scikit-learn.
 - `predict` streams: it listens to `model_deployed` and predicts with each new model. After the third it sends
   `served_enough`, on which rules stop both streaming tasks.
 
-So the execution ends as SUCCESS, after about ten seconds. The predictions are in the file `predictions.txt`
+So the execution ends as SUCCESS, after about five seconds. The predictions are in the file `predictions.txt`
 in `$AIFLOW_HOME/working_dir/online_learning/<execution id>/online_learning/`.
 """
 
