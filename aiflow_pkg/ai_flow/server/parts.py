@@ -4,10 +4,11 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from ai_flow.common.home import Home
 from ai_flow.executor.attempt import AttemptFinished
@@ -88,6 +89,7 @@ def build_parts(
             lambda attempt, token: secrets.compare_digest(tokens.get(attempt, ""), token) and bool(token),
             store.log,
             on_send,
+            extra=_operations(store, home, clock),
         )
         parts.callback(gateway.close)
         executor = LocalExecutor(
@@ -128,6 +130,18 @@ def build_parts(
         hosts=hosts,
         _open=parts,
     )
+
+
+def _operations(store: Store, home: Home, clock: Clock) -> Callable[[str, Mapping[str, Any]], object]:
+    """Return what answers the operations of tasks; loaded when the first task asks for one."""
+
+    def handle(operation: str, arguments: Mapping[str, Any]) -> object:
+        from ai_flow.service.remote import Dispatcher
+        from ai_flow.service.service import Service
+
+        return Dispatcher(Service(store, home, clock)).handle(operation, arguments)
+
+    return handle
 
 
 def _remove_if_empty(directory: Path) -> None:
