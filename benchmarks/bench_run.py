@@ -30,7 +30,9 @@ def run_file(home: Path, file: Path, *options: str) -> dict[str, Any]:
     """Run a workflow file with the command line and return its JSON result."""
     command = [sys.executable, str(ROOT / "aiflow.py"), "run", str(file), "-o", "json", "--quiet", *options]
     environment = {**os.environ, "AIFLOW_HOME": str(home)}
-    done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300)
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, timeout=300
+    )
     if done.returncode != 0:
         raise SystemExit(f"{' '.join(command)} ended with {done.returncode}:\n{done.stderr[-2000:]}")
     return json.loads(done.stdout)
@@ -105,7 +107,13 @@ def first_task(directory: Path) -> str:
         run_file(directory / "home", file)
         latencies.append(float(started.read_text()) - pressed)
     raw_s = _command_seconds([sys.executable, "-c", "import click"])
-    row = _row("Enter to first Bash task, median of 5", statistics.median(latencies), "python -c 'import click'", raw_s, None)
+    row = _row(
+        "Enter to first Bash task, median of 5",
+        statistics.median(latencies),
+        "python -c 'import click'",
+        raw_s,
+        None,
+    )
     return f"{row}  (aim: 0.5 s)"
 
 
