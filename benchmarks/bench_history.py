@@ -100,7 +100,8 @@ WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < :count
 INSERT INTO workflow_execution (
     id, workflow_id, snapshot_id, run_type, status, owner, params, created_offset, begin_at, end_at
 )
-SELECT n.i, e.workflow_id, e.snapshot_id, e.run_type, 'SUCCESS', e.owner, e.params, e.created_offset, e.begin_at, e.end_at
+SELECT n.i, e.workflow_id, e.snapshot_id, e.run_type, 'SUCCESS', e.owner, e.params, e.created_offset, e.begin_at,
+       e.end_at
 FROM n, workflow_execution AS e WHERE e.id = 1
 """
 _COPY_TASKS = """
@@ -111,7 +112,8 @@ SELECT e.id, 'task', 1, 'SUCCESS', 1, e.begin_at, e.end_at, 0 FROM workflow_exec
 """
 _COPY_ATTEMPTS = """
 INSERT INTO attempt (
-    id, workflow_execution_id, task_name, sequence_number, try_number, owner, claimed_by, claimed_at, outcome, finished_at
+    id, workflow_execution_id, task_name, sequence_number, try_number, owner, claimed_by, claimed_at, outcome,
+    finished_at
 )
 SELECT lower(hex(randomblob(16))), e.id, 'task', 1, 1, e.owner, e.owner, e.begin_at, 'SUCCESS', e.end_at
 FROM workflow_execution AS e WHERE e.id > 1

@@ -3,8 +3,9 @@
 
     python -m benchmarks.bench_run [--quick] [NAME ...]
 
-Every row is a ratio: our figure over what the machine needs for the bare work at that moment (plain ``bash -c true``,
-plain forks, plain fsync'd inserts). Machines differ and are shared; ratios travel better than seconds.
+Every row is a ratio: our figure over what the machine needs for the bare work at that moment (plain
+``bash -c true``, plain forks, plain fsync'd inserts). Machines differ and are shared; ratios travel better than
+seconds.
 """
 
 from __future__ import annotations
