@@ -100,8 +100,8 @@ WITH RECURSIVE n (i) AS (SELECT 2 UNION ALL SELECT i + 1 FROM n WHERE i < :count
 INSERT INTO workflow_execution (
     id, workflow_id, snapshot_id, run_type, status, owner, params, created_offset, begin_at, end_at
 )
-SELECT n.i, e.workflow_id, e.snapshot_id, e.run_type, 'SUCCESS', e.owner, e.params, e.created_offset, e.begin_at,
-       e.end_at
+SELECT n.i, e.workflow_id, e.snapshot_id, e.run_type, 'SUCCESS', e.owner, e.params,
+       e.created_offset, e.begin_at, e.end_at
 FROM n, workflow_execution AS e WHERE e.id = 1
 """
 _COPY_TASKS = """

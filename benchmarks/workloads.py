@@ -80,6 +80,11 @@ with Workflow(name="event_latency") as workflow:
         receiver.action_on_event_received(TaskAction.START, f"tick{{number}}")
 """
 
+FIRST_TASK = """
+with Workflow(name="first") as workflow:
+    BashOperator("first", "echo $EPOCHREALTIME > {started}")
+"""
+
 IDLE = """
 with Workflow(name="idle") as workflow:
     BashOperator("stream", "exec sleep 600")
