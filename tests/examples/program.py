@@ -176,6 +176,15 @@ class HomeOfTest:
             f"no {text!r} in {path} after {limit_s} s",
         )
 
+    def wait_for_log_of_any(self, workflow: str, task: str, text: str, limit_s: float = 30) -> None:
+        """Wait until a task of any execution of a workflow has written something."""
+        folder = self.root / "logs" / workflow
+        wait_until(
+            lambda: any(text in path.read_text() for path in folder.glob(f"*/{task}/*.log")),
+            limit_s,
+            f"no {text!r} of {task} in {folder} after {limit_s} s",
+        )
+
 
 def interrupted(running: Running) -> Finished:
     """Interrupt a run once, and check that it ends as an interrupted run has to."""
