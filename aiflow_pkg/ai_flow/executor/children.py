@@ -239,7 +239,9 @@ class ChildRequests:
         if not self._forks or self._servers.why_unforkable(request.snapshot) is not None:
             return self._servers.guard()
         server = self._servers.of_snapshot(request.snapshot)
-        return server or self._servers.start_for(request.snapshot, request.imports)
+        if server is not None:
+            return server
+        return self._servers.start_for(request.snapshot, request.imports, request.bundle_dir / request.entry)
 
     def _send_host(self, handle: HostHandle, server: ForkServer, request: HostRequest) -> None:
         channel = handle.channel

@@ -15,6 +15,7 @@ import signal
 import socket
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from ai_flow.executor.errors import ServerStartError
@@ -121,10 +122,11 @@ class ForkServers:
         """Return why no server can be had for this snapshot, None when one can."""
         return self._unforkable.get(snapshot)
 
-    def start_for(self, snapshot: str, imports: Sequence[str]) -> ForkServer:
-        """Return the server of a snapshot, started if there is none."""
+    def start_for(self, snapshot: str, imports: Sequence[str], file: Path) -> ForkServer:
+        """Return the server of a snapshot, started if there is none, that has imported and compiled all."""
         server = self.of_snapshot(snapshot) or self._start("fork", snapshot)
-        self.preload(server, imports)
+        server.send({"op": "preload", "imports": list(imports), "file": str(file)})
+        self._reactor.call_later(PRELOAD_LIMIT_S, lambda: self._give_up_preload(server))
         return server
 
     def start_loader(self) -> ForkServer:
@@ -134,11 +136,6 @@ class ForkServers:
     def named(self, name: str) -> ForkServer | None:
         """Return the server with this name if it lives."""
         return self._servers.get(name)
-
-    def preload(self, server: ForkServer, imports: Sequence[str]) -> None:
-        """Have the server import modules, if it is not known to have done so."""
-        server.send({"op": "preload", "imports": list(imports)})
-        self._reactor.call_later(PRELOAD_LIMIT_S, lambda: self._give_up_preload(server))
 
     def use(self, server: ForkServer, user: str) -> None:
         """Keep the server alive for ``user``."""

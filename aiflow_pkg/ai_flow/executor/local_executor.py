@@ -126,13 +126,12 @@ class LocalExecutor:
 
         ``loaded_by`` is the ``server`` of a load result: that process has imported nearly everything already.
         """
-        del bundle_dir, entry  # a fork executes the workflow file in its own working copy
         if not self._forks or self._servers.why_unforkable(snapshot) is not None:
             return
         loader = self._servers.named(loaded_by) if loaded_by is not None else None
         if loader is not None and loader.snapshot is None and self._servers.of_snapshot(snapshot) is None:
             loader.snapshot = snapshot
-        self._servers.start_for(snapshot, imports)
+        self._servers.start_for(snapshot, imports, bundle_dir / entry)
 
     def free_slots(self) -> int:
         """Return how many more attempts may run now."""
@@ -222,7 +221,9 @@ class LocalExecutor:
             run = messages.BASH if spec.kind == "bash" else messages.NOTHING
             self._send(spec, running, self._servers.guard(), run, token)
         elif self._forks and self._servers.why_unforkable(spec.snapshot) is None:
-            server = self._servers.of_snapshot(spec.snapshot) or self._servers.start_for(spec.snapshot, ())
+            server = self._servers.of_snapshot(spec.snapshot)
+            if server is None:
+                server = self._servers.start_for(spec.snapshot, (), spec.bundle_dir / spec.entry)
             running.server = server
             self._servers.use(server, spec.attempt_id)
             server.when_settled(lambda: self._send_settled(spec, running, server, token))

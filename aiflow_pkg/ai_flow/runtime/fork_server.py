@@ -25,6 +25,7 @@ from ai_flow.runtime.attempts import Attempts
 from ai_flow.runtime.bash_start import can_start_here
 from ai_flow.runtime.other_children import OtherChildren
 from ai_flow.runtime.server_socket import Connection, listen
+from ai_flow.runtime.spare import Spare
 from notification_service.reactor import READABLE, Reactor
 
 TYPE_CHECKING = False
@@ -54,6 +55,7 @@ class ForkServer:
         self._exiting = False
         self._preloaded: Preloaded | None = None
         self._mark = process_table.AttemptMark()
+        self._spare = Spare(self._fork, self._in_attempt)
         self.attempts = Attempts(self._reactor, config, self._tell)
         self.others = OtherChildren(config, self._tell)
         self._listener = listen(config["socket"])
@@ -92,7 +94,7 @@ class ForkServer:
         elif operation == "stop":
             self.attempts.stop(message["attempt_id"], message["grace_s"], message["cause"])
         elif operation == "preload":
-            self._preload(message["imports"])
+            self._preload(message["imports"], message["file"])
         elif operation == "load":
             self._load(message)
         elif operation == "host":
@@ -114,11 +116,17 @@ class ForkServer:
             self._fork_attempt(spec)
 
     def _fork_attempt(self, spec: Message) -> None:
-        pid = self._fork(lambda: self._in_attempt(spec))
+        pid = self._spare.take(spec) or self._fork(lambda: self._in_attempt(spec))
+        self._plan_spare()
         if isinstance(pid, OSError):
             self.attempts.refuse(spec, pid)
         else:
             self.attempts.add(spec, pid)
+
+    def _plan_spare(self) -> None:
+        """Have a spare soon, but not before what is there to be done now."""
+        if self._is_snapshot and self._preloaded is not None and self._preloaded.safe:
+            self._reactor.call_later(0.0, self._spare.make)
 
     def _in_attempt(self, spec: Message) -> None:
         if not self._is_snapshot:
@@ -127,11 +135,14 @@ class ForkServer:
 
         begin_attempt(spec, run_task, self._mark)
 
-    def _preload(self, imports: list[str]) -> None:
-        from ai_flow.runtime import preload
+    def _preload(self, imports: list[str], file: str) -> None:
+        from ai_flow.runtime import preload, workflow_file
 
+        self._spare.drop()
         preload.import_modules(imports)
+        workflow_file.compile_ahead(file)
         self._preloaded = preload.settle()
+        self._plan_spare()
         self._tell({"op": "preloaded", "safe": self._preloaded.safe, "why": self._preloaded.why})
 
     def _load(self, message: Message) -> None:
@@ -161,6 +172,7 @@ class ForkServer:
 
     def _exit(self, grace_s: float | None) -> None:
         self._exiting = True
+        self._spare.drop()
         self._end_all(grace_s)
 
     def _exit_when_told(self) -> None:
@@ -196,6 +208,7 @@ class ForkServer:
     def _close_in_child(self) -> None:
         """Let go of everything of the server; a task that never execs would keep its sockets open."""
         self._listener.close()
+        self._spare.close_in_child()
         for connection in self._connections:
             connection.close_in_child()
         self._reactor.close()
@@ -228,6 +241,7 @@ class ForkServer:
             if self.attempts.is_leader(pid):
                 self.attempts.leader_ended(pid, status, usage, self.others.pids())
             else:
+                self._spare.ended(pid)
                 self.others.ended(pid, status)
         self.attempts.look_at_leftovers()
 

@@ -37,6 +37,7 @@ FAILED_EXIT_CODE = 1
 STOPPED_EXIT_CODE = 128 + signal.SIGTERM
 _MAX_REASON = 2000
 _LOG_FORMAT = "[%(asctime)s - %(filename)s:%(lineno)d [%(threadName)s] - %(levelname)s: %(message)s"
+_ready_pid = 0
 _log = logging.getLogger(__name__)
 
 
@@ -58,15 +59,25 @@ def main(spec_path: str) -> NoReturn:
 
 def run_task(spec: Spec) -> NoReturn:
     """Run the task and end the process."""
+    get_ready()
     os.environ.update(spec["env"])
-    _reopen_streams()
-    _log_to_stdout()
-    _reseed()
-    faulthandler.enable(file=2)
     task = _Task(spec)
     signal.signal(signal.SIGTERM, task.on_sigterm)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _end_process(task.run())
+
+
+def get_ready() -> None:
+    """Make this process ready for any task; a spare does so before it knows for which. Once is enough."""
+    global _ready_pid
+    if _ready_pid == os.getpid():
+        return
+    _ready_pid = os.getpid()
+    # By descriptor number: the log of the task is put under these later.
+    _reopen_streams()
+    _log_to_stdout()
+    _reseed()
+    faulthandler.enable(file=2)
 
 
 class _Task:

@@ -10,13 +10,17 @@ from __future__ import annotations
 
 import os
 import sys
-from types import ModuleType
+from types import CodeType, ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from ai_flow.model.workflow import Workflow
+
+
+#: Code of whole files by their source: the copies that tasks execute are equal.
+_compiled_ahead: dict[bytes, CodeType] = {}
 
 
 def execute_workflow_file(path: str, further_directories: Iterable[str] = ()) -> ModuleType:
@@ -28,10 +32,20 @@ def execute_workflow_file(path: str, further_directories: Iterable[str] = ()) ->
     module.__file__ = path
     sys.modules[module.__name__] = module
     with open(path, "rb") as file:
-        # Bytes, so that an encoding declared in the file counts.
-        code = compile(file.read(), path, "exec", dont_inherit=True)
-    exec(code, module.__dict__)
+        source = file.read()
+    ahead = _compiled_ahead.get(source)
+    exec(_compile(source, path) if ahead is None else _moved(ahead, path), module.__dict__)
     return module
+
+
+def compile_ahead(path: str) -> None:
+    """Compile the file for the forks that will execute copies of it; they say what is wrong with it."""
+    try:
+        with open(path, "rb") as file:
+            source = file.read()
+        _compiled_ahead[source] = _compile(source, path)
+    except Exception:
+        return
 
 
 def workflows_of(module: ModuleType) -> Sequence[Workflow]:
@@ -40,3 +54,14 @@ def workflows_of(module: ModuleType) -> Sequence[Workflow]:
 
     found = {id(value): value for value in vars(module).values() if isinstance(value, Workflow)}
     return list(found.values())
+
+
+def _compile(source: bytes, path: str) -> CodeType:
+    # Bytes, so that an encoding declared in the file counts.
+    return compile(source, path, "exec", dont_inherit=True)
+
+
+def _moved(code: CodeType, path: str) -> CodeType:
+    """Return the code as if compiled from the file at ``path``: for tracebacks and ``inspect``."""
+    constants = tuple(_moved(part, path) if isinstance(part, CodeType) else part for part in code.co_consts)
+    return code.replace(co_filename=path, co_consts=constants)
