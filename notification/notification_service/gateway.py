@@ -133,7 +133,10 @@ class Gateway:
             accepted, _ = self._socket.accept()
         except OSError:
             return  # the peer gave up, or there are no descriptors left: it will try again
-        self._connections[Connection(self._reactor, accepted, self._on_message, self._on_closed)] = {}
+        connection = Connection(
+            self._reactor, accepted, self._on_message, self._on_closed, on_drained=self._pump_soon
+        )
+        self._connections[connection] = {}
 
     def _on_closed(self, connection: Connection) -> None:
         for listener in self._connections.pop(connection, {}).values():

@@ -26,6 +26,7 @@ class Connection:
         sock: socket.socket,
         on_message: Callable[[Connection, Message], None],
         on_closed: Callable[[Connection], None],
+        on_drained: Callable[[], None],
     ) -> None:
         #: Which attempt this is, once it has said so.
         self.attempt: str | None = None
@@ -33,6 +34,7 @@ class Connection:
         self._socket = sock
         self._on_message = on_message
         self._on_closed = on_closed
+        self._on_drained = on_drained
         self._frames = FrameReader(FIRST_FRAME_LIMIT)
         self._unsent = bytearray()
         self._closing = False
@@ -77,6 +79,8 @@ class Connection:
     def _on_ready(self, events: int) -> None:
         if events & WRITABLE:
             self._flush()
+            if not self._unsent:
+                self._on_drained()
         if events & READABLE and self.is_open:
             self._receive()
 

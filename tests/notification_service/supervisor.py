@@ -29,7 +29,6 @@ class Supervisor:
         self.commits.set()
         #: How often to lose an answer: the commit is made, and the connection dies before the reply.
         self.lose_answers = 0
-        self.requests: list[str] = []
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._started = threading.Event()
@@ -44,15 +43,18 @@ class Supervisor:
 
     def stop(self) -> None:
         """Stop serving and cut all connections."""
-        self._stopping = True
         if self._thread is not None:
-            self._reactor.call_soon_threadsafe(lambda: None)
+            self._reactor.call_soon_threadsafe(self._note_stop)
             self._thread.join()
             self._thread = None
+            self._reactor.close()
 
     def poke(self) -> None:
         """Let the loop look for new events, as a wake-up from another process would."""
         self._reactor.call_soon_threadsafe(lambda: self._gateway.after_commit())
+
+    def _note_stop(self) -> None:
+        self._stopping = True
 
     def _run(self) -> None:
         self._reactor = Reactor()
@@ -63,7 +65,6 @@ class Supervisor:
         while not self._stopping:
             self._reactor.run_once(1.0)
         self._gateway.close()
-        self._reactor.close()
 
     def _authenticate(self, attempt: str, token: str) -> bool:
         return token == TOKEN
@@ -71,8 +72,6 @@ class Supervisor:
     def _extra(self, operation: str, arguments: Message) -> object:
         if operation == "fail":
             raise ValueError("on purpose")
-        if operation == "hang_up":
-            self._stopping = True
         return {"operation": operation, **arguments}
 
     def _schedule_step(self) -> None:

@@ -27,7 +27,7 @@ from notification_service.wake import PollPacing, WakeWatcher, wake_directory
 LISTENER_BACKLOG = 4
 
 #: How long the tail reader rests after the database refused a read.
-_AFTER_ERROR_S = 1.0
+AFTER_ERROR_S = 1.0
 
 _logger = logging.getLogger(__name__)
 
@@ -142,7 +142,7 @@ class TailReader(threading.Thread):
                 wait_s = 0.0 if more else None if idle else pacing.wait_s()
             except DatabaseError as error:
                 _logger.error("listener.read_failed error=%s", error)
-                wait_s = _AFTER_ERROR_S
+                wait_s = AFTER_ERROR_S
             if self._woken.wait(wait_s):
                 self._woken.clear()
                 pacing.hint()

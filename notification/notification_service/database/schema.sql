@@ -5,9 +5,6 @@
 -- 1 when any program of ours has been here.
 SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table' AND name = 'migration';
 
--- name: count_tables
-SELECT COUNT(*) FROM sqlite_schema WHERE type = 'table';
-
 -- name: create_migration_table
 CREATE TABLE IF NOT EXISTS migration (
     component  TEXT NOT NULL,
