@@ -75,6 +75,16 @@ class Running:
         self._process = process
         self._output = output
 
+    @property
+    def pid(self) -> int:
+        """The process of the program itself."""
+        return self._process.pid
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether it has ended."""
+        return self._process.poll() is not None
+
     def interrupt(self, number: int = signal.SIGINT) -> None:
         """Send a signal to the process group: what Ctrl-C in a terminal does."""
         os.killpg(self._process.pid, number)
@@ -109,6 +119,8 @@ class HomeOfTest:
     #: Where the output of runs goes, and where they run: anywhere but in the checkout.
     scratch: Path
     variables: dict[str, str] = field(default_factory=dict[str, str])
+    #: The program, and what it is started through.
+    command: tuple[str, ...] = (sys.executable, "-m", "ai_flow.cli.main")
     _runs: int = 0
 
     def run(self, file: Path, *options: str, limit_s: float = LIMIT_S) -> Finished:
@@ -121,7 +133,7 @@ class HomeOfTest:
         """Start running the workflows of a file; what is left of it at the end is killed."""
         self._runs += 1
         output = self.scratch / f"run-{self._runs}"
-        command = [sys.executable, "-m", "ai_flow.cli.main", "run", str(file), "-o", "json", *options]
+        command = [*self.command, "run", str(file), "-o", "json", *options]
         with (
             output.with_suffix(".json").open("wb") as document,
             output.with_suffix(".txt").open("wb") as text,

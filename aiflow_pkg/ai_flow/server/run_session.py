@@ -335,5 +335,6 @@ class RunSession:
         self._is_closing = True
         try:
             self._parts.scheduler.resign()
+            self._runner.tidy()
         finally:
             self._parts.close()
