@@ -11,6 +11,8 @@ def configure(*, debug: bool) -> None:
     logging.basicConfig(
         level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s %(message)s", datefmt="%H:%M:%S"
     )
+    # It reports every watch that is closed while a change comes in, and wake-ups are hints only.
+    logging.getLogger("watchdog").setLevel(logging.CRITICAL)
     if debug:
         for name in ("ai_flow", "ai_flow_ha", "notification_service"):
             logging.getLogger(name).setLevel(logging.DEBUG)
