@@ -2,8 +2,8 @@
 """aiflow: an event-driven workflow orchestrator for streaming and batch tasks.
 
 A workflow file imports what it needs from the modules below this package: ``ai_flow.model.workflow``,
-``ai_flow.operators.bash``, ``ai_flow.operators.python``, ``ai_flow.notification.notification_client``, and so on.
-Importing the package itself costs next to nothing and changes nothing: no file is made, no logger is
+``ai_flow.operators.bash``, ``ai_flow.operators.python``, ``ai_flow.notification.notification_client``, and
+so on. Importing the package itself costs next to nothing and changes nothing: no file is made, no logger is
 configured, nothing outside the standard library is loaded.
 """
 

@@ -84,7 +84,7 @@ class AIFlowNotificationClient:
 
         Each is an ``Event`` or a pair of key and value. Return them as stored.
         """
-        return self._client.send_events([self._own_event(*_key_and_value(event)) for event in events])
+        return list(self._client.send_events([self._own_event(*_key_and_value(event)) for event in events]))
 
     def register_listener(
         self,

@@ -38,19 +38,19 @@ def describe_workflow(workflow: Workflow) -> WorkflowDescription:
 
 def describe_task(workflow: Workflow, operator: Operator) -> TaskDescription:
     """Return one task of ``workflow`` with its options and rules."""
-    is_bash = type(operator) is BashOperator
+    is_bash, options = type(operator) is BashOperator, operator.task_options
     return {
         "name": operator.name,
         "kind": "bash" if is_bash else "noop" if type(operator) is Operator else "python",
         "operator": type(operator).__name__,
         "bash_command": operator.bash_command if is_bash else None,
-        "env": dict(operator.env),
-        "retries": operator.retries,
-        "retry_delay": operator.retry_delay,
-        "retry_backoff": operator.retry_backoff,
-        "retry_max_delay": operator.retry_max_delay,
-        "timeout": operator.timeout,
-        "periodic_expression": operator.periodic_expression,
+        "env": dict(options.env),
+        "retries": options.retries,
+        "retry_delay": options.retry_delay,
+        "retry_backoff": options.retry_backoff,
+        "retry_max_delay": options.retry_max_delay,
+        "timeout": options.timeout,
+        "periodic_expression": options.periodic_expression,
         "rules": [
             {"action": rule.action.value, "condition": describe_condition(rule.condition)}
             for rule in workflow.rules.get(operator.name, [])
@@ -61,8 +61,8 @@ def describe_task(workflow: Workflow, operator: Operator) -> TaskDescription:
 def describe_condition(condition: Condition) -> dict[str, Any]:
     """Return ``condition`` as data, or as ``user`` when only the user's code can evaluate it.
 
-    A composite is data only if all its parts are; otherwise the whole of it is evaluated by the host, because its
-    parts share the state of one event.
+    A composite is data only if all its parts are; otherwise the whole of it is evaluated by the host,
+    because its parts share the state of one event.
     """
     described = _describe_built_in(condition)
     if described is not None:
@@ -76,23 +76,22 @@ def describe_condition(condition: Condition) -> dict[str, Any]:
 
 def _describe_built_in(condition: Condition) -> dict[str, Any] | None:
     """Return the data of a built-in condition, None for any other. Subclasses are the user's."""
-    kind = type(condition)
-    if isinstance(condition, built_in.TaskStatusAllMetCondition) and kind is built_in.TaskStatusAllMetCondition:
+    if type(condition) is built_in.TaskStatusAllMetCondition:
         return {
             "type": "status",
             "expect": {part.task_name: str(part.expect_status.value) for part in condition.conditions},
         }
-    if isinstance(condition, built_in.TaskStatusCondition) and kind is built_in.TaskStatusCondition:
+    if type(condition) is built_in.TaskStatusCondition:
         return {
             "type": "task_status",
             "key": condition.expect_event_keys[0],
             "status": str(condition.expect_status.value),
         }
-    if isinstance(condition, built_in.SingleEventCondition) and kind is built_in.SingleEventCondition:
+    if type(condition) is built_in.SingleEventCondition:
         return {"type": "event", "key": condition.expect_event_keys[0]}
-    if isinstance(condition, built_in.MeetAllCondition) and kind is built_in.MeetAllCondition:
+    if type(condition) is built_in.MeetAllCondition:
         return _describe_composite("all", condition.conditions, name=condition.name)
-    if isinstance(condition, built_in.MeetAnyCondition) and kind is built_in.MeetAnyCondition:
+    if type(condition) is built_in.MeetAnyCondition:
         return _describe_composite("any", condition.conditions)
     return None
 
