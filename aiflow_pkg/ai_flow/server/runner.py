@@ -18,10 +18,10 @@ from typing import Any
 
 from ai_flow.engine.world import RuleId, ScopeId, Verdict
 from ai_flow.executor.attempt import AttemptFinished, AttemptSpec
-from ai_flow.executor.remains import has_running_attempts
 from ai_flow.scheduler.scheduler import Inputs, Send, StepResult
 from ai_flow.server.condition_asker import ConditionAsker
 from ai_flow.server.facts import Facts
+from ai_flow.server.gone_runners import GoneRunners
 from ai_flow.server.parts import RunnerParts
 from ai_flow.store.attempts import ClaimedAttempt
 from ai_flow.store.launching import SnapshotFacts
@@ -37,8 +37,6 @@ _log = logging.getLogger(__name__)
 _TIDY_AFTER_S = 0.05
 #: A wake-up so soon after a commit of our own is most likely its echo; a poll follows anyway.
 _OWN_ECHO_S, _POLL_AFTER_COMMIT_S = 0.01, 0.02
-#: Seconds between looks for supervising processes that died.
-_LOOK_FOR_GONE_S = 1.0
 #: Seconds before a failed commit is tried again.
 _RETRY_COMMIT_S = 0.5
 
@@ -71,7 +69,9 @@ class Runner:
         self._pacing = PollPacing(parts.clock.monotonic_s)
         self._poll = parts.reactor.call_later(IDLE_POLL_S, self._poll_store)
         self._prepared: set[str] = set()
-        parts.reactor.call_later(_LOOK_FOR_GONE_S, self._look_for_gone)
+        self._gone = GoneRunners(
+            parts.reactor, parts.home.run, parts.store, parts.scheduler.dead_runners, self._take_gone
+        )
 
     # What comes in.
 
@@ -89,7 +89,8 @@ class Runner:
 
     def hint(self) -> None:
         """Poll the store soon: another process may have committed something."""
-        # Our own commits touch the wake file too; what another process commits at the same moment is found by the
+        # Our own commits touch the wake file too; what another process commits at the same moment is found
+        # by the
         # one poll that follows.
         if self._parts.clock.monotonic_s() - self._committed_at_s < _OWN_ECHO_S:
             if not self._echo_poll_is_due:
@@ -166,7 +167,9 @@ class Runner:
         if self._settled and self._tidying is None:
             self._tidying = self._parts.reactor.call_later(_TIDY_AFTER_S, self.tidy)
         self._sends, self._outcomes, self._verdicts = [], [], []
-        self._gone_runners = []
+        if self._gone_runners:
+            self._gone_runners = []
+            self._gone.accounted()
         self._committed_at_s = self._parts.clock.monotonic_s()
         self._parts.gateway.after_commit()
         self._asker.ask(self._parts.scheduler.engine)
@@ -202,13 +205,9 @@ class Runner:
         # Another process may have committed what only a listener of ours waits for.
         self._parts.gateway.after_commit()
 
-    def _look_for_gone(self) -> None:
-        home = self._parts.home
-        dead = self._parts.scheduler.dead_runners()
-        # Their fork servers end their tasks; until that is done nothing is taken for lost.
-        self._gone_runners = [id for id in dead if not has_running_attempts(home.run / id)]
-        self._step_is_wanted = self._step_is_wanted or bool(self._gone_runners)
-        self._parts.reactor.call_later(_LOOK_FOR_GONE_S, self._look_for_gone)
+    def _take_gone(self, runner_ids: list[str]) -> None:
+        self._gone_runners = runner_ids
+        self._step_is_wanted = True
 
     # Launching.
 
