@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 """What the executions of a run are doing, read from the store whoever decides.
 
-The log tells every change of a task's status; the rows tell how an execution stands. Both are read only
-when the log has grown, so watching an idle run costs one small query.
+The log tells every change of a task's status, and is read when it has grown; the rows tell how an execution
+stands, which can change without an event, so they are read at every look: a few small queries.
 """
 
 from __future__ import annotations
@@ -129,13 +129,14 @@ class Progress:
         changes: list[TaskChange] = []
         while True:
             with self._store.database.read() as tx:
-                if self._store.log.head(tx) == self._offset:
-                    return changes
-                events = self._store.log.read_after(tx, self._offset, limit=_PAGE)
+                has_grown = self._store.log.head(tx) != self._offset
+                events = self._store.log.read_after(tx, self._offset, limit=_PAGE) if has_grown else []
                 for event in events:
                     self._offset = offset_of(event)
                     if is_own(event) and event.value == TASK_STATUS_CHANGED:
                         changes += self._change(tx, context_of(event), cast("int", event.create_time))
+                # Not only when the log has grown: the verdict of a condition can end an execution, make it
+                # wait or be a failure, and none of these is an event.
                 for execution in (*self._by_id.values(), *self.others):
                     if not execution.is_finished:
                         self._refresh(tx, execution)
