@@ -38,12 +38,13 @@ def describe_workflow(workflow: Workflow) -> WorkflowDescription:
 
 def describe_task(workflow: Workflow, operator: Operator) -> TaskDescription:
     """Return one task of ``workflow`` with its options and rules."""
-    is_bash, options = type(operator) is BashOperator, operator.task_options
+    options = operator.task_options
+    bash_command = operator.bash_command if type(operator) is BashOperator else None
     return {
         "name": operator.name,
-        "kind": "bash" if is_bash else "noop" if type(operator) is Operator else "python",
+        "kind": _kind_of(operator),
         "operator": type(operator).__name__,
-        "bash_command": operator.bash_command if is_bash else None,
+        "bash_command": bash_command,
         "env": dict(options.env),
         "retries": options.retries,
         "retry_delay": options.retry_delay,
@@ -56,6 +57,13 @@ def describe_task(workflow: Workflow, operator: Operator) -> TaskDescription:
             for rule in workflow.rules.get(operator.name, [])
         ],
     }
+
+
+def _kind_of(operator: Operator) -> str:
+    """Return who runs a task: bash, nobody, or a Python process. Subclasses are the user's own code."""
+    if type(operator) is BashOperator:
+        return "bash"
+    return "noop" if type(operator) is Operator else "python"
 
 
 def describe_condition(condition: Condition) -> dict[str, Any]:
