@@ -10,7 +10,7 @@ import sys
 import textwrap
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 
@@ -75,7 +75,8 @@ class Program:
             "cwd": self.directory,
             "env": self.variables(),
         }
-        return subprocess.Popen(command(*arguments), **(pipes | changes))
+        options = pipes | changes
+        return cast("subprocess.Popen[bytes]", subprocess.Popen(command(*arguments), **options))
 
     def run(self, *arguments: object) -> Ended:
         """Start it and wait for its end."""
