@@ -117,6 +117,17 @@ def test_stdin_is_empty_and_signals_are_as_a_shell_expects(site: Site) -> None:
     assert int(ignored.split()[1], 16) & 0x7FFF_FFFF == 0
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+def test_task_inherits_no_file_of_ours(site: Site, is_first: bool) -> None:
+    if not is_first:
+        site.finish(site.bash("true", number=2))
+    spec = site.bash("ls /proc/$$/fd; true")
+
+    site.finish(spec)
+
+    assert set(site.log(spec).split()) - {"255"} == {"0", "1", "2"}
+
+
 def test_log_is_private_and_has_both_streams_in_order(site: Site) -> None:
     spec = site.bash("echo out; echo err >&2; echo out again")
 

@@ -86,6 +86,10 @@ def come_back_as_a_fork():
         raise RuntimeError("in the child")
     os.wait()
 
+def files():
+    paths = [f"/proc/self/fd/{name}" for name in os.listdir("/proc/self/fd")]
+    print(sorted({os.readlink(path).partition(":")[0] for path in paths if os.path.lexists(path)}))
+
 class Stream(AIFlowOperator):
     def __init__(self, name, mode="", **kwargs):
         super().__init__(name, **kwargs)
@@ -135,6 +139,7 @@ with Workflow(name="w") as workflow:
     PythonOperator("numbers", numbers)
     PythonOperator("daemon", daemon)
     PythonOperator("fork", come_back_as_a_fork)
+    PythonOperator("files", files)
     Stream("stream")
     Stream("stream_raise", mode="raise")
     Stream("stream_hang", mode="hang")
@@ -203,6 +208,13 @@ def test_everything_a_task_says_is_in_its_log(flow: Site) -> None:
     assert lines[:2] == ["printed", "to stderr"]
     assert lines[2].startswith("[20") and lines[2].endswith("- INFO: logged")
     assert lines[3:] == ["\ufffd\ufffd raw", "lone \\ud800 surrogate", "from a child"]
+
+
+def test_task_inherits_no_socket_of_ours(flow: Site) -> None:
+    spec = flow.python("files")
+    flow.finish(spec)
+
+    assert flow.log(spec) == f"{['/dev/null', str(spec.log_path)]}\n"
 
 
 def test_exception_is_the_reason_and_its_traceback_is_in_the_log(flow: Site) -> None:

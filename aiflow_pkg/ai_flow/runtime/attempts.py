@@ -55,6 +55,7 @@ class Attempt:
         self.timer: Timer | None = None
         self.ending: AttemptEnding | None = None
         self.last_message: Message | None = None
+        self.fork_again: Callable[[], None] | None = None
 
     def forked_message(self) -> Message:
         """Return what a supervisor needs to watch the attempt."""
@@ -111,9 +112,11 @@ class Attempts:
         else:
             self._end_without_process(spec, 0)
 
-    def add(self, spec: Message, pid: int) -> None:
-        """Watch an attempt whose process was just forked."""
-        self._watch(spec, pid, self._out_of_memory.counters())
+    def add(self, spec: Message, pid: int, fork_again: Callable[[Message], None] | None = None) -> None:
+        """Watch an attempt whose process was just forked; ``fork_again`` if that dies before it starts."""
+        attempt = self._watch(spec, pid, self._out_of_memory.counters())
+        if fork_again is not None:
+            attempt.fork_again = lambda: fork_again(spec)
 
     def refuse(self, spec: Message, error: OSError) -> None:
         """Report an attempt that could not even be forked."""
@@ -139,6 +142,10 @@ class Attempts:
         attempt = self._by_pid.pop(pid)
         if attempt.timer is not None:
             attempt.timer.cancel()
+        if attempt.fork_again is not None and attempt.cause is None and attempt.files.read_marker() is None:
+            del self._by_id[attempt.id]
+            attempt.fork_again()
+            return
         if self._is_losing_duplicate(attempt, status):
             attempt.last_message = {"op": "superseded", "attempt_id": attempt.id}
         else:
@@ -147,13 +154,17 @@ class Attempts:
             self._write(attempt, record)
         self._ending_of(attempt).leader_reaped(nobody_left=self._left_nothing(attempt, others))
 
+    def close_in_child(self) -> None:
+        """Close a fork's copies of our files."""
+        self._out_of_memory.close()
+
     def look_at_leftovers(self) -> None:
         """Look again for attempts whose last process has ended."""
         for attempt in self.running:
             if attempt.ending is not None:
                 attempt.ending.look()
 
-    def _watch(self, spec: Message, pid: int, memory: tuple[int, int]) -> None:
+    def _watch(self, spec: Message, pid: int, memory: tuple[int, int]) -> Attempt:
         attempt = Attempt(spec, pid, memory)
         self._by_id[attempt.id] = attempt
         self._by_pid[pid] = attempt
@@ -162,6 +173,7 @@ class Attempts:
                 attempt.timeout_s, lambda: self._stop(attempt, attempt.grace_s, TIMED_OUT)
             )
         self._tell(attempt.forked_message())
+        return attempt
 
     def _end_without_process(self, spec: Message, status: int) -> None:
         attempt = Attempt(spec, 0, (0, 0))

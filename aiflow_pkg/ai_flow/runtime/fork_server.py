@@ -60,6 +60,8 @@ class ForkServer:
         self.others = OtherChildren(config, self._tell)
         self._listener = listen(config["socket"])
         self._reactor.watch(self._listener, READABLE, lambda _events: self._accept())
+        # It was passed on to this process, and must not be to the programs that tasks become.
+        os.set_inheritable(config["supervisor_fd"], False)
         self._add_connection(socket.socket(fileno=config["supervisor_fd"]))
         self._watch_children()
 
@@ -116,12 +118,14 @@ class ForkServer:
             self._fork_attempt(spec)
 
     def _fork_attempt(self, spec: Message) -> None:
-        pid = self._spare.take(spec) or self._fork(lambda: self._in_attempt(spec))
+        spare = self._spare.take(spec)
+        pid = spare or self._fork(lambda: self._in_attempt(spec))
         self._plan_spare()
         if isinstance(pid, OSError):
             self.attempts.refuse(spec, pid)
         else:
-            self.attempts.add(spec, pid)
+            # A spare that was killed may look alive for a moment: then the marker tells, and it is forked.
+            self.attempts.add(spec, pid, fork_again=self._fork_attempt if spare else None)
 
     def _plan_spare(self) -> None:
         """Have a spare soon, but not before what is there to be done now."""
@@ -209,6 +213,7 @@ class ForkServer:
         """Let go of everything of the server; a task that never execs would keep its sockets open."""
         self._listener.close()
         self._spare.close_in_child()
+        self.attempts.close_in_child()
         for connection in self._connections:
             connection.close_in_child()
         self._reactor.close()
@@ -282,6 +287,7 @@ def main(config: Message) -> None:
     if os.getsid(0) != os.getpid():
         os.setsid()
     os.chdir(config["run_dir"])
+    _close_files_beyond(config["supervisor_fd"])
     if config["role"] == "snapshot":
         from ai_flow.runtime import preload
 
@@ -299,6 +305,17 @@ def become_subreaper() -> None:
         ctypes.CDLL(None).prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     except (ImportError, OSError, AttributeError):
         pass
+
+
+def _close_files_beyond(last: int) -> None:
+    """Close what whoever started our supervisor left open: this process may outlive them by days."""
+    directory = "/proc/self/fd" if process_table.HAS_PROC else "/dev/fd"
+    for name in os.listdir(directory):
+        if int(name) > last:
+            try:
+                os.close(int(name))
+            except OSError:
+                pass  # the one that listed them
 
 
 def _next_dead_child() -> tuple[int, int, resource.struct_rusage] | None:

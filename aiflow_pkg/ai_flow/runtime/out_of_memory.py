@@ -27,6 +27,12 @@ class OutOfMemory:
         """Return how many were killed so far, in our cgroup and on the machine."""
         return _read(self._cgroup), _read(self._machine)
 
+    def close(self) -> None:
+        """Close the files of the counters."""
+        for file in (self._cgroup, self._machine):
+            if file is not None:
+                os.close(file)
+
     def verdict(self, before: tuple[int, int]) -> str | None:
         """Return how sure it is that memory was the reason, since ``before``; None when it was not."""
         now = self.counters()
