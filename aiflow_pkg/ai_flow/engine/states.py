@@ -12,6 +12,7 @@ A task execution (one sequence number) lives through one or more attempts (``try
                       RUNNING -> RETRYING -> QUEUED          another try is left
                       RUNNING -> QUEUED                      the attempt provably never started
              QUEUED | RETRYING -> STOPPED                    nothing runs: stopped at once
+             QUEUED | RETRYING -> FAILED                     its owner is gone
              QUEUED | RUNNING -> STOPPING -> STOPPED | SUCCESS   asked to stop, then gone
 """
 
@@ -19,8 +20,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import Enum
+from typing import TypeVar
 
 from ai_flow.model.status import TaskStatus, WorkflowStatus
+
+_Status = TypeVar("_Status", bound=Enum)
+_Signal = TypeVar("_Signal", bound=Enum)
 
 
 class TaskSignal(str, Enum):
@@ -109,3 +114,14 @@ def next_execution_status(status: WorkflowStatus, signal: ExecutionSignal) -> Wo
         return EXECUTION_TRANSITIONS[status, signal]
     except KeyError:
         raise IllegalTransitionError(status, signal) from None
+
+
+def as_table(transitions: Mapping[tuple[_Status, _Signal], _Status]) -> str:
+    """Return a table of Markdown: a row per status, a column per signal, and what follows; "-" is refused."""
+    statuses = list(dict.fromkeys([*(status for status, _ in transitions), *transitions.values()]))
+    signals = list(dict.fromkeys(signal for _, signal in transitions))
+    rows = [["", *(signal.value for signal in signals)], ["---"] * (len(signals) + 1)]
+    for status in statuses:
+        follows = [transitions.get((status, signal)) for signal in signals]
+        rows.append([status.value, *(to.value if to is not None else "-" for to in follows)])
+    return "\n".join("| " + " | ".join(row) + " |" for row in rows)
