@@ -45,9 +45,9 @@ def test_the_document_tells_everything_that_happened(program: Program) -> None:
     assert bad["tries"][0]["log"] == f"{program.home}/logs/w/1/bad/1.log"
     assert bad["log"] == f"{program.home}/logs/w/1/bad/1.2.log"
     assert (good["status"], good["reason"], good["sequence_number"]) == ("SUCCESS", None, 1)
-    assert (after["status"], after["begin_time"], after["tries"]) == (None, None, [])
+    assert (after["status"], after["begin_date"], after["tries"]) == (None, None, [])
     assert [entry["task"] for entry in execution["never_started"]] == ["after"]
-    began, ended = (datetime.fromisoformat(good[name]) for name in ("begin_time", "end_time"))
+    began, ended = (datetime.fromisoformat(good[name]) for name in ("begin_date", "end_date"))
     assert began.tzinfo is not None
     assert good["duration_s"] == pytest.approx((ended - began).total_seconds())
 

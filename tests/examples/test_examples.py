@@ -20,8 +20,8 @@ def test_the_quickstart_joins_two_tasks_and_starts_another_by_an_event(home: Hom
     assert set(finished.rounds.values()) == {1}
     assert home.log("quickstart_workflow", "total").read_text() == "The total is 42.\n"
     assert home.log("quickstart_workflow", "report").read_text() == "Reported: 42 orders.\n"
-    begun = {task: finished.tries(task)[0]["begin_time"] for task in finished.statuses}
-    assert begun["total"] >= max(finished.tries(task)[0]["end_time"] for task in ("north", "south"))
+    begun = {task: finished.tries(task)[0]["begin_date"] for task in finished.statuses}
+    assert begun["total"] >= max(finished.tries(task)[0]["end_date"] for task in ("north", "south"))
 
 
 def test_status_rules_stop_a_task_that_would_run_for_ever(home: HomeOfTest) -> None:

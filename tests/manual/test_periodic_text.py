@@ -20,7 +20,7 @@ def test_4_4_1_tasks_run_at_once_and_then_every_minute(home: HomeOfTest, tmp_pat
 
     assert finished.statuses == dict.fromkeys(["task_1", "task_2", "task_3"], "SUCCESS")
     assert finished.rounds["task_1"] == finished.rounds["task_3"] == 2
-    second = finished.tries("task_1")[1]["begin_time"]
+    second = finished.tries("task_1")[1]["begin_date"]
     assert second[17:19] == "00", f"a crontab line fires at the full minute, not at {second}"
 
 

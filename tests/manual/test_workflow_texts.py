@@ -35,7 +35,7 @@ def test_4_5_1_a_task_starts_after_another_succeeded(home: HomeOfTest, tmp_path:
 
     assert (finished.exit_code, finished.execution["status"]) == (0, "SUCCESS")
     assert home.log("my_workflow", "task_2").read_text() == "I am the 2nd task\n"
-    assert finished.tries("task_2")[0]["begin_time"] >= finished.tries("task_1")[0]["end_time"]
+    assert finished.tries("task_2")[0]["begin_date"] >= finished.tries("task_1")[0]["end_date"]
 
 
 def test_4_5_1_a_task_is_stopped_when_two_others_succeeded(home: HomeOfTest, tmp_path: Path) -> None:
@@ -46,8 +46,8 @@ def test_4_5_1_a_task_is_stopped_when_two_others_succeeded(home: HomeOfTest, tmp
     assert (finished.exit_code, finished.execution["status"]) == (0, "SUCCESS")
     assert finished.statuses == {"task_1": "SUCCESS", "task_2": "SUCCESS", "task_3": "STOPPED"}
     (stopped,) = finished.tries("task_3")
-    assert stopped["begin_time"] < finished.tries("task_1")[0]["end_time"]
-    assert stopped["end_time"] >= finished.tries("task_2")[0]["end_time"]
+    assert stopped["begin_date"] < finished.tries("task_1")[0]["end_date"]
+    assert stopped["end_date"] >= finished.tries("task_2")[0]["end_date"]
     assert 1.8 < stopped["duration_s"] < 9
 
 

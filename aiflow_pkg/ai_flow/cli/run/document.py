@@ -7,12 +7,12 @@
     timed_out     whether --timeout ended it
     error         null, or {code, message, hint}: nothing was run
     home          directory
-    executions    [{id, workflow, namespace, status, reason, waits_for, begin_time, end_time, duration_s,
+    executions    [{id, workflow, namespace, status, reason, waits_for, begin_date, end_date, duration_s,
                     logs, tasks, never_started, rule_failures}]
     tasks         [{name, status, sequence_number, try_number, tries_allowed, tries_seen, reason,
-                    begin_time, end_time, duration_s, log, tries}]
+                    begin_date, end_date, duration_s, log, tries}]
                   a task that never started has only its name
-    tries         [{sequence_number, try_number, status, reason, begin_time, end_time, duration_s, log}]
+    tries         [{sequence_number, try_number, status, reason, begin_date, end_date, duration_s, log}]
                   the latest 1000; a try that another one follows has the status FAILED
     never_started [{task, reason}]
     rule_failures [{task, rule, event_offset, error, time}]
@@ -118,7 +118,7 @@ def _try(attempt: Try) -> dict[str, Any]:
 def _times(began_ms: int | None, ended_ms: int | None) -> dict[str, Any]:
     took_s = (ended_ms - began_ms) / 1000 if began_ms is not None and ended_ms is not None else None
     return {
-        "begin_time": iso_time(began_ms),
-        "end_time": iso_time(ended_ms),
+        "begin_date": iso_time(began_ms),
+        "end_date": iso_time(ended_ms),
         "duration_s": took_s,
     }
