@@ -47,6 +47,19 @@ def test_stop_at_once_waits_for_no_grace(site: Site) -> None:
     assert time.monotonic() - started < 5
 
 
+def test_stop_asked_again_and_again_does_not_begin_the_grace_anew(site: Site) -> None:
+    spec = site.bash(_IGNORES_TERM, stop_grace_s=0.5)
+    pid = site.launch(spec, until="up")
+
+    def stop_again() -> bool:
+        site.executor.stop(spec.attempt_id)
+        return is_gone(pid)
+
+    site.until(stop_again)
+
+    assert site.report_of(spec).outcome is Outcome.STOPPED
+
+
 def test_stop_reaches_daemons_in_sessions_of_their_own(site: Site) -> None:
     spec = site.bash(
         "(setsid bash -c 'trap \"\" TERM; echo pid $$; sleep 300; sleep 300' &); echo up; sleep 300",

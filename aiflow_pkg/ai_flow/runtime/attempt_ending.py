@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 from ai_flow.runtime import process_table
 
@@ -56,13 +57,18 @@ class AttemptEnding:
         self._asked = False
         self._killing = False
         self._gone = False
+        self._ends_s: float | None = None
         self._timer: Timer | None = None
         self._look_s = _FIRST_LOOK_S
 
     def ask(self, grace_s: float) -> None:
-        """Ask the attempt to stop and end it after the grace; a shorter grace than before counts."""
+        """Ask the attempt to stop and end it after the grace; asking again can only end it sooner."""
         if self._gone or self._killing:
             return
+        ends_s = time.monotonic() + grace_s
+        if self._ends_s is not None and ends_s >= self._ends_s:
+            return
+        self._ends_s = ends_s
         if not self._asked and not self._leader_reaped:
             self._asked = True
             _send(self._pid, signal.SIGTERM, to_group=self._asks_group)
@@ -96,6 +102,7 @@ class AttemptEnding:
             self._finish()
 
     def _terminate(self) -> None:
+        self._ends_s = time.monotonic()
         process_table.signal_processes(self._members(), signal.SIGTERM)
         self._again_in(TERMINATE_S, self.kill)
 
