@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import secrets
+import shutil
 import signal
 import sys
 import textwrap
@@ -23,6 +24,7 @@ from ai_flow.common.home import Home
 from ai_flow.executor.attempt import AttemptFinished, AttemptSpec
 from ai_flow.executor.fork_servers import ForkServer
 from ai_flow.executor.local_executor import LocalExecutor
+from ai_flow.executor.run_directory import RunDirectory
 from ai_flow.runtime import process_table
 from notification_service.clock import SystemClock
 from notification_service.reactor import Reactor
@@ -92,6 +94,14 @@ class Site:
             self.until(lambda: not self.executor.running())
         self.drop()
         self.reactor.close()
+        self._remove_sockets()
+
+    def _remove_sockets(self) -> None:
+        """Remove the directory for sockets that is not below the root; servers that live on keep it."""
+        directory = RunDirectory(self.home.run / "r", STORE)
+        sockets = directory.socket_of("x").parent
+        if sockets != directory.root:
+            shutil.rmtree(sockets, ignore_errors=True)
 
     def until(self, fact: Callable[[], T | None], timeout: float = 20.0) -> T:
         """Turn the loop until ``fact`` is true and return it."""

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from ai_flow.executor.attempt import Outcome
+from ai_flow.executor.run_directory import RunDirectory
 from ai_flow.runtime import process_table
 from ai_flow.runtime.attempt_files import AttemptFiles, attempts_in
 from tests.executor.executor_support import STORE, Site, is_gone, kill, open_site
@@ -282,9 +283,12 @@ def test_servers_without_anything_to_do_end_with_their_supervisor(tmp_path: Path
     with supervisor(tmp_path, "echo pid $$", lives_on=True) as running:
         wait_until(lambda: pids_of(tmp_path, 1))
         guard = guard_pid(tmp_path)
+        sockets = RunDirectory(tmp_path / "home" / "run" / "r", STORE)
+        assert sockets.servers()
         running.kill()
 
         wait_until(lambda: is_gone(guard))
+        assert sockets.servers() == []
 
 
 def test_claimed_attempt_without_a_trace_never_starts(site: Site) -> None:

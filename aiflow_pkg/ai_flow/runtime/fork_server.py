@@ -24,7 +24,7 @@ from ai_flow.runtime.attempt_start import begin_attempt
 from ai_flow.runtime.attempts import Attempts
 from ai_flow.runtime.bash_start import can_start_here
 from ai_flow.runtime.other_children import OtherChildren
-from ai_flow.runtime.server_socket import Connection, listen
+from ai_flow.runtime.server_socket import Connection, listen, stop_listening
 from ai_flow.runtime.spare import Spare
 from notification_service.reactor import READABLE, Reactor
 
@@ -70,6 +70,7 @@ class ForkServer:
         become_subreaper()
         while not self._is_done():
             self._reactor.run_once()
+        stop_listening(self._listener)
         for connection in list(self._connections):
             connection.flush_and_close()
 

@@ -41,6 +41,16 @@ def listen(path: str) -> socket.socket:
     return listener
 
 
+def stop_listening(listener: socket.socket) -> None:
+    """Close the socket and remove its file."""
+    path = listener.getsockname()
+    listener.close()
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
 class Connection:
     """One supervisor's connection."""
 
