@@ -10,8 +10,7 @@ WHERE h.id = 1;
 
 -- name: append_event
 INSERT INTO event ("offset", "key", value, namespace, sender, context, create_time, appended_at)
-VALUES (:offset, :key, COALESCE(:value, ''), NULLIF(:namespace, ''), NULLIF(:sender, ''), NULLIF(:context, ''),
-        :create_time, :appended_at);
+VALUES (:offset, :key, :value, :namespace, :sender, :context, :create_time, :appended_at);
 
 -- name: read_bounds
 -- Where the log begins and ends, for readers.
@@ -25,7 +24,7 @@ ORDER BY "offset";
 
 -- name: measure_after
 -- How much text a page would hold, without reading it.
-SELECT COALESCE(SUM(octet_length(value) + COALESCE(octet_length(context), 0)), 0)
+SELECT COALESCE(SUM(octet_length(value) + octet_length(context)), 0)
 FROM event
 WHERE "offset" > :begin_offset AND "offset" <= :end_offset;
 
@@ -42,13 +41,13 @@ LIMIT :limit;
 
 -- name: count_matching
 -- How many events of which sender match; NULL means any.
-SELECT COALESCE(sender, ''), COUNT(*)
+SELECT sender, COUNT(*)
 FROM event
 WHERE "offset" > :begin_offset AND "offset" <= :end_offset
   AND (:key IS NULL OR "key" = :key)
   AND (:namespace IS NULL OR namespace = :namespace)
   AND (:sender IS NULL OR sender = :sender)
-GROUP BY COALESCE(sender, '');
+GROUP BY sender;
 
 -- name: create_time_at
 SELECT create_time FROM event WHERE "offset" = :offset;

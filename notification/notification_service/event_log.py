@@ -21,6 +21,7 @@ from typing import cast
 from notification_service.clock import Clock, SystemClock
 from notification_service.database.migrations import MigrationSource
 from notification_service.database.port import Database, ReadTransaction, WriteTransaction
+from notification_service.drafts import Drafts, StoredEvents
 from notification_service.errors import OffsetOutOfRange, SequenceConflictError
 from notification_service.event_queries import (
     SQL,
@@ -29,7 +30,7 @@ from notification_service.event_queries import (
     bounds,
     event_of,
 )
-from notification_service.event_rules import Drafts, check_events, filled, stamp
+from notification_service.event_rules import check_events, stamp
 from notification_service.model.event import Event
 from notification_service.model.event_filter import EventFilter
 from notification_service.producers import Placement, forget_runs, place, record
@@ -38,6 +39,9 @@ __all__ = ["LOG_MIGRATIONS", "EventFilter", "EventLog"]
 
 #: The schema of the log, for whoever opens a database.
 LOG_MIGRATIONS = MigrationSource("log", "notification_service", "migrations/log")
+
+#: The offsets and the times of some events.
+Stamps = tuple[Sequence[int], Sequence[int]]
 
 #: A bulk append commits at least this often, so that nobody else waits longer for the write lock.
 SLICE_S = 0.05
@@ -62,23 +66,27 @@ class EventLog(EventQueries):
         ms; if a later slice fails, the earlier ones are in the log, and a repetition with the same producer
         and sequence adds only what is missing.
         """
-        return self.append_drafts(check_events(drafts), producer=producer, sequence=sequence)
+        return list(self.append_drafts(check_events(drafts), producer=producer, sequence=sequence))
 
     def append_drafts(
-        self, given: Drafts, *, producer: str | None = None, sequence: int | None = None
-    ) -> list[Event]:
+        self, drafts: Drafts, *, producer: str | None = None, sequence: int | None = None
+    ) -> StoredEvents:
         """Append checked events, as ``append`` does."""
-        if len(given) == 1:
-            return self._append_slice(given, producer, sequence)
-        stored: list[Event] = []
+        if len(drafts) == 1:
+            return StoredEvents(drafts, *self._append_slice(drafts, producer, sequence))
+        offsets: list[int] = []
+        times: list[int] = []
         size = _FIRST_SLICE
-        while len(stored) < len(given):
-            part = given.part(len(stored), _slice_end(given, len(stored), size))
+        while len(offsets) < len(drafts):
+            part = drafts.part(len(offsets), _slice_end(drafts, len(offsets), size))
+            number = None if sequence is None else sequence + len(offsets)
             begin_s = time.monotonic()
-            stored += self._append_slice(part, producer, None if sequence is None else sequence + len(stored))
+            stamps = self._append_slice(part, producer, number)
             affordable = len(part) * 0.8 * SLICE_S / max(time.monotonic() - begin_s, 1e-6)
             size = max(_SMALLEST_SLICE, min(2 * size, int(affordable)))
-        return stored
+            offsets += stamps[0]
+            times += stamps[1]
+        return StoredEvents(drafts, offsets, times)
 
     def append_in(
         self,
@@ -90,7 +98,8 @@ class EventLog(EventQueries):
         sequence: int | None = None,
     ) -> list[Event]:
         """Append events inside the caller's write transaction; they are durable when that commits."""
-        return _append(tx, check_events(drafts), now_ms, producer, sequence)
+        checked = check_events(drafts)
+        return list(StoredEvents(checked, *_append(tx, checked, now_ms, producer, sequence)))
 
     def head(self, tx: ReadTransaction) -> int:
         """Return the offset of the last event that was ever appended, 0 in a new log."""
@@ -128,7 +137,7 @@ class EventLog(EventQueries):
         self.database.commit_together(lambda tx: forget_runs(tx, bounds(tx)[0]))
         return removed
 
-    def _append_slice(self, drafts: Drafts, producer: str | None, sequence: int | None) -> list[Event]:
+    def _append_slice(self, drafts: Drafts, producer: str | None, sequence: int | None) -> Stamps:
         return self.database.commit_together(
             lambda tx: _append(tx, drafts, self._clock.now_ms(), producer, sequence)
         )
@@ -136,7 +145,7 @@ class EventLog(EventQueries):
 
 def _append(
     tx: WriteTransaction, drafts: Drafts, now_ms: int, producer: str | None, sequence: int | None
-) -> list[Event]:
+) -> Stamps:
     count = len(drafts)
     removed_through, last_offset, last_ms = cast("tuple[int, int | None, int]", tx.row(SQL.lock_head))
     head = removed_through if last_offset is None else last_offset
@@ -145,41 +154,36 @@ def _append(
         if placement.known:
             return _append_missing(tx, drafts, now_ms, producer, sequence, placement)
         record(tx, producer, sequence, count, head + 1, placement)
-    return _insert(tx, drafts, head, stamp(count, now_ms=now_ms, last_ms=last_ms), now_ms)
-
-
-def _insert(tx: WriteTransaction, drafts: Drafts, head: int, times: list[int], now_ms: int) -> list[Event]:
-    # Columns are put together in C; a Python loop over the events would halve the speed of bulk appends.
-    d = drafts
-    offsets = range(head + 1, head + 1 + len(d))
-    tx.execute_many(
-        SQL.append_event,
-        list(zip(offsets, d.keys, d.values, d.namespaces, d.senders, d.contexts, times, repeat(now_ms))),
-    )
-    texts = (filled(column) for column in (d.values, d.namespaces, d.senders, d.contexts))
-    return list(map(Event, d.keys, *texts, times, offsets))
+    offsets = range(head + 1, head + 1 + count)
+    times = stamp(count, now_ms=now_ms, last_ms=last_ms)
+    tx.execute_many(SQL.append_event, list(zip(offsets, *drafts.columns(), times, repeat(now_ms))))
+    return offsets, times
 
 
 def _append_missing(
     tx: WriteTransaction, drafts: Drafts, now_ms: int, producer: str, sequence: int, placement: Placement
-) -> list[Event]:
-    """Return what is in the log already and append the rest one by one: the rare way."""
-    stored: list[Event] = []
+) -> Stamps:
+    """Find what is in the log already and append the rest one by one: the rare way."""
+    offsets: list[int] = []
+    times: list[int] = []
     for position in range(len(drafts)):
         draft, number = drafts.part(position, position + 1), sequence + position
         offset = placement.known.get(number)
         if offset is None:
-            stored += _append(tx, draft, now_ms, producer, number)
+            stamps = _append(tx, draft, now_ms, producer, number)
         else:
-            stored.append(_stored_before(tx, draft, producer, number, offset))
-    return stored
+            stamps = _find_stamps(tx, draft, producer, number, offset)
+        offsets += stamps[0]
+        times += stamps[1]
+    return offsets, times
 
 
-def _stored_before(tx: ReadTransaction, draft: Drafts, producer: str, sequence: int, offset: int) -> Event:
+def _find_stamps(tx: ReadTransaction, draft: Drafts, producer: str, sequence: int, offset: int) -> Stamps:
     event = event_of(tx.rows(SQL.read_after, begin_offset=offset - 1, end_offset=offset)[0])
-    if (event.key, event.value, event.namespace, event.sender, event.context) != draft.texts(0):
+    (given,) = StoredEvents(draft, [offset], [event.create_time or 0])
+    if event != given:
         raise SequenceConflictError(producer, sequence, offset)
-    return event
+    return [offset], [event.create_time or 0]
 
 
 def _slice_end(drafts: Drafts, begin: int, size: int) -> int:
@@ -187,7 +191,7 @@ def _slice_end(drafts: Drafts, begin: int, size: int) -> int:
     values = drafts.values[begin : begin + size]
     total = 0
     for position, value in enumerate(values):
-        total += len(value or "")
+        total += len(value)
         if total > _SLICE_BYTES and position > 0:
             return begin + position
     return begin + len(values)

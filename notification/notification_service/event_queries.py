@@ -118,8 +118,8 @@ def affordable_end(tx: ReadTransaction, begin: int, end: int) -> int:
 
 
 def event_of(row: Row) -> Event:
-    """Build the event of a stored row; unset text is empty there, as it always was on the wire."""
+    """Build the event of a stored row."""
     offset, key, value, namespace, sender, context, create_time = cast(
-        "tuple[int, str, str, str | None, str | None, str | None, int]", row
+        "tuple[int, str, str, str, str, str, int]", row
     )
-    return Event(key, value, namespace or "", sender or "", context or "", create_time, offset)
+    return Event(key, value, namespace, sender, context, create_time, offset)

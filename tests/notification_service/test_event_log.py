@@ -170,7 +170,7 @@ def test_time_goes_on_from_the_log_when_it_is_opened_again(log: EventLog, clock:
 
 
 def test_stamps_of_no_events_are_none() -> None:
-    assert stamp(0, now_ms=5, last_ms=3) == []
+    assert list(stamp(0, now_ms=5, last_ms=3)) == list(stamp(0, now_ms=5, last_ms=9000)) == []
 
 
 def test_a_time_is_found_without_reading_the_log(log: EventLog, clock: ManualClock) -> None:

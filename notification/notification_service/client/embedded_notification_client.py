@@ -83,7 +83,7 @@ class EmbeddedNotificationClient(NotificationClient):
         """
         return self.send_events([event])[0]
 
-    def send_events(self, events: Sequence[Event]) -> list[Event]:
+    def send_events(self, events: Sequence[Event]) -> Sequence[Event]:
         """Send many events at once; much faster than one by one, and durable when this returns.
 
         They get consecutive sequence numbers, and are in the log in the given order. If this raises, a

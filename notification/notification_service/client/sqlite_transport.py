@@ -17,7 +17,7 @@ from notification_service.clients import ClientRegistry, producer_of
 from notification_service.database.errors import MisuseError
 from notification_service.errors import OffsetOutOfRange
 from notification_service.event_log import EventLog
-from notification_service.event_rules import check_events
+from notification_service.event_rules import Origin, check_events
 from notification_service.model.event import Event, SenderEventCount
 from notification_service.model.event_filter import EventFilter
 
@@ -56,8 +56,8 @@ class SqliteTransport:
         sender: str | None,
         producer: str,
         sequence: int,
-    ) -> list[Event]:
-        drafts = check_events(events).sent_by(namespace, sender)
+    ) -> Sequence[Event]:
+        drafts = check_events(events, Origin(namespace=namespace, sender=sender))
         return self._log.append_drafts(drafts, producer=producer, sequence=sequence)
 
     def list_events(self, wanted: EventFilter) -> list[Event]:

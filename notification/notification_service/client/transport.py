@@ -58,7 +58,7 @@ class Transport(Protocol):
         sender: str | None,
         producer: str,
         sequence: int,
-    ) -> list[Event]:
+    ) -> Sequence[Event]:
         """Append events under a namespace and sender; return them as stored, after they are on disk."""
         ...
 

@@ -140,12 +140,14 @@ class _WriteSide:
         self._connection.apsw.set_wal_hook(self._note_wal_pages)
         self._file_id = _file_id(path)
 
-    def acquire(self) -> None:
-        me = threading.get_ident()
-        if self._holder == me:
+    def refuse_nested(self) -> None:
+        if self._holder == threading.get_ident():
             raise MisuseError(f"A write transaction on {self._path} was asked for inside another one.")
+
+    def acquire(self) -> None:
+        self.refuse_nested()
         self._lock.acquire()
-        self._holder = me
+        self._holder = threading.get_ident()
 
     def release(self) -> None:
         self._holder = 0

@@ -6,9 +6,9 @@ CREATE TABLE event (
     "offset"    INTEGER PRIMARY KEY,
     "key"       TEXT NOT NULL,
     value       TEXT NOT NULL,
-    namespace   TEXT,
-    sender      TEXT,
-    context     TEXT,
+    namespace   TEXT NOT NULL,
+    sender      TEXT NOT NULL,
+    context     TEXT NOT NULL,
     create_time INTEGER NOT NULL,  -- what users see: does not go back, and close to the clock
     appended_at INTEGER NOT NULL   -- the clock at the append, which is what retention goes by
 ) STRICT;
