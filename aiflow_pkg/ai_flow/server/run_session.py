@@ -55,6 +55,8 @@ class RunOptions:
     keep_going: bool = False
     parallelism: int = 10
     stop_grace_s: float = 10.0
+    condition_limit_s: float = 10.0
+    lease_s: float = 10.0
 
 
 class RunObserver(Protocol):
@@ -141,6 +143,8 @@ class RunSession:
                 takes_unowned=options.until_idle,
                 parallelism=options.parallelism,
                 python=options.python,
+                condition_limit_s=options.condition_limit_s,
+                lease_ms=round(options.lease_s * 1000),
             ),
             home=home,
             store=self._store,

@@ -39,6 +39,12 @@ def end(tx: WriteTransaction, runner_id: str, *, now_ms: int) -> None:
     tx.execute(SQL.end_runner, id=runner_id, ended_at=now_ms)
 
 
+def has_ended(tx: ReadTransaction, runner_id: str) -> bool | None:
+    """Tell whether a process has said, or was found, to have ended; None when it is not known."""
+    row = tx.row(SQL.ended_at, id=runner_id)
+    return None if row is None else row[0] is not None
+
+
 def find_gone(tx: ReadTransaction) -> list[str]:
     """Return the processes that ended without saying so."""
     return [
