@@ -108,6 +108,28 @@ def test_the_first_of_two_ends_in_one_step_sees_the_other_as_it_was_then() -> No
     assert [e.offset for e in met] == [last_success]
 
 
+def test_two_changes_by_one_event_meet_a_join_once() -> None:
+    """Both runs are stopped before the first of the two events is evaluated: it must not see the second."""
+    with Workflow(name="w") as workflow:
+        x, y, z = (
+            Operator("x", retries=1, retry_delay=60),
+            Operator("y", retries=1, retry_delay=60),
+            Operator("z"),
+        )
+        for task in (x, y):
+            task.action_on_event_received(TaskAction.STOP, "stop")
+        z.action_on_task_status(TaskAction.START, {x: TaskStatus.STOPPED, y: TaskStatus.STOPPED})
+    play = Play()
+    execution = play.start(workflow)
+    for task in "xy":
+        play.end(execution, task, "FAILED")
+
+    play.event("stop", execution)
+
+    assert play.verdicts_of("z")[-2:] == ["no", "yes"]
+    assert play.outcomes_of("z") == ["started"]
+
+
 def test_a_periodic_upstream_starts_its_downstream_each_time() -> None:
     with Workflow(name="periodic") as workflow:
         a, b = Operator("a", periodic_expression="interval@0 0 1 0"), Operator("b")

@@ -144,6 +144,31 @@ def test_a_successor_does_not_evaluate_its_predecessors_events_again(stage: Stag
     assert max(int(str(number)) for number in sequence_numbers) <= 2
 
 
+def test_own_events_in_a_backlog_meet_triggers_and_rules_on_their_keys_once(stage: Stage) -> None:
+    key = "[task_status_change].default.w.stream"
+    with Workflow(name="w") as workflow:
+        Operator("stream", periodic_expression="interval@0 0 0 10")
+        Operator("t").action_on_event_received(TaskAction.START, key)
+    workflow_id, _ = stage.upload(_counting("triggered"))
+    stage.add_trigger(workflow_id, SingleEventCondition(key))
+    actor = stage.actor("one", takes_unowned=True)
+    stage.start(workflow, owner="one")
+    stage.log.append([draft("noise") for _ in range(700)])
+
+    actor.steps()
+    stage.advance(11)
+    actor.steps()
+
+    announced = stage.rows("SELECT offset FROM event WHERE key = ? ORDER BY offset", key)
+    triggered = stage.rows(
+        "SELECT event_offset FROM evaluation WHERE scope_kind = 'workflow' ORDER BY event_offset"
+    )
+    started = stage.rows("SELECT event_offset FROM evaluation WHERE task_name = 't' ORDER BY event_offset")
+    assert len(announced) >= 2
+    assert triggered == started == announced
+    assert stage.refusals() == {}
+
+
 def test_a_slice_that_ends_by_its_size_does_not_end_the_log(stage: Stage) -> None:
     actor = stage.actor("one")
     execution_id = stage.start(_counting(), owner="one")
