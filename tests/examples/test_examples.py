@@ -54,6 +54,7 @@ def test_the_condition_is_met_once_and_the_consumer_ends_the_producers(home: Hom
     }
     assert finished.rounds["consumer"] == 1
     assert finished.log("consumer") == "Got at least 100 records.\n"
+    assert list((home.root / "run").iterdir()) == []
 
 
 def test_the_trigger_starts_the_second_workflow(home: HomeOfTest) -> None:

@@ -178,6 +178,7 @@ class _SnapshotHosts:
         self._reload.close()
         for link in self.links:
             link.kill()
+        _remove_if_empty(self._host_request.log_path)
 
     def host_ready(self, link: HostLink) -> None:
         del link
@@ -288,6 +289,15 @@ class _SnapshotHosts:
         except OSError:
             return
         threading.Thread(target=shutil.rmtree, args=(doomed, True), name="aiflow-remove", daemon=True).start()
+
+
+def _remove_if_empty(log_path: Path) -> None:
+    """Remove the log of hosts that printed nothing: nobody misses it."""
+    try:
+        if log_path.stat().st_size == 0:
+            log_path.unlink()
+    except OSError:
+        pass
 
 
 _numbers = itertools.count(1)
