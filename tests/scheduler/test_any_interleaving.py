@@ -38,7 +38,8 @@ _thorough = settings(
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 
-FINISHED = ("SUCCESS", "FAILED", "STOPPED")
+#: Many examples take as long as they take.
+pytestmark = pytest.mark.timeout(0 if "AIFLOW_MORE_EXAMPLES" in os.environ else 120)
 
 
 @contextmanager
