@@ -32,7 +32,10 @@ CREATE TABLE event (
     create_time INTEGER, appended_at INTEGER
 ) STRICT
 """
-_INSERT = "INSERT INTO event (key, value, namespace, sender, context, create_time, appended_at) VALUES (?, ?, ?, ?, ?, ?, ?)"
+_INSERT = """
+INSERT INTO event (key, value, namespace, sender, context, create_time, appended_at)
+VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 _CONTEXT = '{"workflow_execution_id": 1}'
 
 

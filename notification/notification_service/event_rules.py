@@ -22,6 +22,9 @@ NAME_LIMIT = 1024
 #: Longest value or context, in bytes of UTF-8 (16 MiB).
 VALUE_LIMIT = 16 * 1024 * 1024
 
+#: A column is looked at as one text up to this size; larger ones are not worth a copy.
+_JOIN_LIMIT = 16 * 1024 * 1024
+
 _key_of = attrgetter("key")
 _value_of = attrgetter("value")
 _namespace_of = attrgetter("namespace")
@@ -73,6 +76,8 @@ def _column(
 ) -> Sequence[str]:
     if len(events) == 1:
         return (_checked(field, field_of(events[0]), events[0].key, limit),)
+    if not events:
+        return ()
     texts = list(map(field_of, events))
     if _is_plain(texts, limit, field):
         return cast("list[str]", texts)
@@ -83,12 +88,15 @@ def _column(
 
 def _is_plain(texts: list[object], limit: int, field: str) -> bool:
     """Tell quickly whether a column surely keeps the rules; False only means that a closer look is needed."""
-    if set(map(type, texts)) != {str}:
-        return False
     column = cast("list[str]", texts)
-    if field == "key" and not all(column):
+    try:
+        longest = max(map(len, column))
+        if longest * 4 > limit or longest * len(column) > _JOIN_LIMIT or (field == "key" and not all(column)):
+            return False
+        joined = "".join(column)  # takes nothing but text
+        return joined.isascii() or bool(joined.encode())
+    except (TypeError, UnicodeEncodeError):
         return False
-    return max(map(len, column)) <= limit and all(map(str.isascii, column))
 
 
 def _checked(field: str, text: object, key: object, limit: int) -> str:

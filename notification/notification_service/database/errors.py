@@ -174,3 +174,8 @@ class MisuseError(DatabaseError):
     """A fault of the calling program, not of the data."""
 
     code = "misuse"
+
+
+def is_passing(error: DatabaseError) -> bool:
+    """Tell whether the same transaction may succeed later: room is made, a lock or a device comes free."""
+    return isinstance(error, (DiskFullError, DatabaseBusyError, DatabaseUnavailableError))

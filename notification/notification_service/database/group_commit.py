@@ -142,7 +142,7 @@ class GroupCommit:
                     pending.gate.release()
 
     def _gather(self) -> float:
-        """Wait a moment for the callers of the last group, who may be about to come back; return the time then.
+        """Wait a moment for the callers of the last group, who may be coming back; return the time then.
 
         Without this, threads that append in a loop settle into two groups that take turns, at half the speed.
         """
