@@ -104,6 +104,8 @@ class ConditionHosts:
             group.close()
         self._groups.clear()
         shutil.rmtree(self.runner_dir / "conditions", ignore_errors=True)
+        for log in self.runner_dir.glob("conditions-*.log"):
+            log.unlink(missing_ok=True)
 
     def settle(self, evaluation: _Evaluation, verdict: Verdict) -> None:
         """Give the verdict to whoever asked, unless it was cancelled."""

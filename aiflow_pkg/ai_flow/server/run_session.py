@@ -12,10 +12,12 @@ The session says what happens through a ``RunObserver``; what that prints is the
 from __future__ import annotations
 
 import builtins
+import logging
 import signal
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -33,6 +35,9 @@ from ai_flow.store.commands import Commands
 from ai_flow.store.open_store import open_store
 from ai_flow_ha.process_identity import own_identity
 from notification_service.clock import Clock, SystemClock
+from notification_service.database.errors import DatabaseError, is_passing
+
+_log = logging.getLogger(__name__)
 
 #: Seconds between looks at the clock, the executions and the terminal while nothing happens.
 _TURN_S = 0.1
@@ -136,6 +141,8 @@ class RunSession:
         self._is_closing = False
         self._waiting_since_s: dict[int, float] = {}
         self._asked_to_end: set[int] = set()
+        #: Commands that are not in the store yet.
+        self._orders: list[partial[object]] = []
         self._store = open_store(home, self._clock)
         self._parts = build_parts(
             RunnerOptions(
@@ -261,6 +268,7 @@ class RunSession:
                 continue
             looked_s = now_s
             self._tell_changes()
+            self._give_orders()
             self._obey_signals()
             self._obey_timeout(began_s)
             self._end_what_cannot_go_on()
@@ -320,19 +328,34 @@ class RunSession:
             self._stop([doomed.id], why, StopOrigin.RULE)
 
     def _stop(self, execution_ids: Sequence[int], why: str, origin: StopOrigin) -> None:
-        with self._store.database.write() as tx:
-            for execution_id in execution_ids:
-                self._commands.stop_execution(
-                    tx, execution_id, origin=origin.value, reason=why, now_ms=self._clock.now_ms()
+        for execution_id in execution_ids:
+            self._orders.append(
+                partial(
+                    self._commands.stop_execution, execution_id=execution_id, origin=origin.value, reason=why
                 )
-        self._runner.want_step()
+            )
+        self._give_orders()
 
     def _fail(self, execution_id: int, why: str) -> None:
         if execution_id not in self._asked_to_end:
             self._asked_to_end.add(execution_id)
+            self._orders.append(partial(self._commands.fail_execution, execution_id=execution_id, reason=why))
+            self._give_orders()
+
+    def _give_orders(self) -> None:
+        """Write the commands of this session; when that is not possible now they are kept."""
+        if not self._orders:
+            return
+        try:
             with self._store.database.write() as tx:
-                self._commands.fail_execution(tx, execution_id, reason=why, now_ms=self._clock.now_ms())
-            self._runner.want_step()
+                for order in self._orders:
+                    order(tx, now_ms=self._clock.now_ms())
+        except DatabaseError as error:
+            if not is_passing(error):
+                raise
+            return
+        self._orders.clear()
+        self._runner.want_step()
 
     def _close(self) -> None:
         # From here on there may be no loop that a signal could wake.
@@ -340,5 +363,8 @@ class RunSession:
         try:
             self._parts.scheduler.resign()
             self._runner.tidy()
+        except DatabaseError as error:
+            # Whoever decides next finds the process gone. How the run ended is what counts here.
+            _log.warning("run.resign_failed error=%s", error)
         finally:
             self._parts.close()

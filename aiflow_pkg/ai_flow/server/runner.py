@@ -25,7 +25,7 @@ from ai_flow.server.gone_runners import GoneRunners
 from ai_flow.server.parts import RunnerParts
 from ai_flow.store.attempts import ClaimedAttempt
 from ai_flow.store.launching import SnapshotFacts
-from notification_service.database.errors import DatabaseError
+from notification_service.database.errors import DatabaseError, is_passing
 from notification_service.errors import NotificationError
 from notification_service.gateway import PendingSend
 from notification_service.reactor import Timer
@@ -60,6 +60,8 @@ class Runner:
         self._sends: list[PendingSend] = []
         self._step_is_wanted = True
         self._step_not_before_s = 0.0
+        #: Why the last commit failed, until one succeeds.
+        self._trouble: str | None = None
         #: Attempts whose outcome is durable and whose files can go, when there is a quiet moment.
         self._settled: list[str] = []
         self._tidying: Timer | None = None
@@ -140,13 +142,18 @@ class Runner:
         try:
             result = self._parts.scheduler.step(inputs)
         except DatabaseError as error:
+            if not is_passing(error):
+                raise
             self._postpone(error)
             return
+        self._trouble = None
         self._carry_out(result)
 
     def _postpone(self, error: DatabaseError) -> None:
         """Tell senders that it failed; keep what must not be forgotten for the next try."""
-        _log.error("runner.commit_failed error=%s", error)
+        if self._trouble != str(error):
+            self._trouble = str(error)
+            _log.error("runner.commit_failed error=%s", error)
         for send in self._sends:
             self._parts.gateway.reject(send, error)
         self._sends = []
