@@ -272,6 +272,9 @@ class RunSession:
             self._obey_signals()
             self._obey_timeout(began_s)
             self._end_what_cannot_go_on()
+        if self._unfinished():
+            # A second signal cut the loop short: record what it stopped, if that is for this process to do.
+            self._runner.step()
         self._tell_changes()  # of what others decided since the last look
 
     def _tell_changes(self) -> None:
@@ -296,10 +299,12 @@ class RunSession:
         return [execution for execution in self._progress.executions if not execution.is_finished]
 
     def _obey_signals(self) -> None:
-        if len(self._signals) > 1:
-            self._parts.executor.stop_all(at_once=True)
-        elif self._signals:
+        if self._signals:
             self._stop_everything(f"interrupted by {signal.Signals(self._signals[0]).name}")
+        if len(self._signals) > 1:
+            # After the order to stop, also when both signals came in one turn: else a killed task has failed,
+            # which rules listen to.
+            self._parts.executor.stop_all(at_once=True)
 
     def _obey_timeout(self, began_s: float) -> None:
         limit_s = self._options.timeout_s
