@@ -6,7 +6,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import subprocess
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +15,7 @@ import pytest
 from notification_service.database.errors import NetworkFileSystemError
 from notification_service.database.sqlite import SqliteDatabase
 from tests.examples.program import HomeOfTest
+from tests.server.mounts import is_able, needs_mounts, on_tmpfs
 from tests.server.runs import store_of, wait_for, write
 
 pytestmark = pytest.mark.slow
@@ -30,26 +30,10 @@ _QUICK = """
 """
 
 
-def _is_able(*command: str) -> bool:
-    return (
-        os.getuid() == 0 and shutil.which(command[0]) is not None and not subprocess.run(command).returncode
-    )
-
-
-needs_mounts = pytest.mark.skipif(
-    not _is_able("unshare", "--mount", "mount", "-t", "tmpfs", "none", "/mnt"), reason="cannot mount a tmpfs"
-)
 needs_capabilities = pytest.mark.skipif(
-    os.getuid() == 0 and not _is_able("setpriv", "--bounding-set=-dac_override,-dac_read_search", "true"),
+    os.getuid() == 0 and not is_able("setpriv", "--bounding-set=-dac_override,-dac_read_search", "true"),
     reason="cannot give up root's right to open everything",
 )
-
-
-def _on_tmpfs(home: HomeOfTest, options: str) -> HomeOfTest:
-    """Return the home on a small file system of its own, which is there for the run only."""
-    home.root.mkdir()
-    script = f'mount -t tmpfs -o {options} none "$0" && exec "$@"'
-    return replace(home, command=("unshare", "--mount", "sh", "-c", script, str(home.root), *home.command))
 
 
 def _sentence(text: str) -> str:
@@ -108,7 +92,7 @@ def test_a_store_that_cannot_be_read_is_refused(home: HomeOfTest) -> None:
 
 @needs_mounts
 def test_a_home_on_a_read_only_disk_is_refused(home: HomeOfTest) -> None:
-    refused = _on_tmpfs(home, "ro").run(write(home, _QUICK))
+    refused = on_tmpfs(home, "ro").run(write(home, _QUICK))
 
     assert refused.exit_code == 2
     assert "Read-only file system" in _sentence(refused.text)
@@ -116,7 +100,7 @@ def test_a_home_on_a_read_only_disk_is_refused(home: HomeOfTest) -> None:
 
 @needs_mounts
 def test_a_home_on_a_full_disk_is_refused(home: HomeOfTest) -> None:
-    refused = _on_tmpfs(home, "size=64k").run(write(home, _QUICK))
+    refused = on_tmpfs(home, "size=64k").run(write(home, _QUICK))
 
     assert refused.exit_code == 2
     assert "full" in _sentence(refused.text)

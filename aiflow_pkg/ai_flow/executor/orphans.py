@@ -46,7 +46,13 @@ class OrphanedAttempt:
 
     def settle(self) -> None:
         """Find out what became of the attempt, and end what is left of it."""
-        if self._files.revoke():
+        try:
+            never_started = self._files.revoke()
+        except OSError:
+            # A full disk: whether it will start cannot be settled before there is room.
+            self._reactor.call_later(_LAST_LOOK_S, self.settle)
+            return
+        if never_started:
             never = self._lost(f"it never started: {self._why}", never_started=True)
             self._reactor.call_soon_threadsafe(lambda: self._on_settled(never))
             return

@@ -79,7 +79,8 @@ class AttemptFiles:
 
     def revoke(self) -> bool:
         """Make sure that the attempt never starts; False when it has started."""
-        if self.create_marker({"revoked": True}):
+        # Looking first: on a full disk nothing can be created, not even to find that it exists.
+        if self.read_marker() is None and self.create_marker({"revoked": True}):
             return True
         marker = self.read_marker()
         return marker is not None and "revoked" in marker
@@ -137,6 +138,9 @@ def _write_new(path: str, data: bytes) -> None:
         view = memoryview(data)
         while view:
             view = view[os.write(file, view) :]
+    except OSError:
+        os.unlink(path)  # a part of a record would be in the way of the whole one
+        raise
     finally:
         os.close(file)
 

@@ -235,7 +235,7 @@ class Attempts:
             attempt.files.write_exit(record)
         except OSError as error:
             # A full disk: the supervisor is told all the same, only a successor could not know.
-            os.write(2, f"cannot write the exit file of {attempt.id}: {error}\n".encode())
+            _complain(f"cannot write the exit file of {attempt.id}: {error}")
 
     def _left_nothing(self, attempt: Attempt, others: Collection[int]) -> bool:
         """Tell cheaply whether the attempt's leader was its last process."""
@@ -248,6 +248,13 @@ class Attempts:
             if process_table.attempt_of(pid) == attempt.id:
                 return False
         return True
+
+
+def _complain(text: str) -> None:
+    try:
+        os.write(2, f"{text}\n".encode())
+    except OSError:
+        pass  # the log is on the same disk
 
 
 def _note_leftovers(attempt: Attempt, left: list[process_table.Process]) -> None:

@@ -9,6 +9,7 @@ is cancelled.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from ai_flow.common.home import Home
@@ -65,9 +66,9 @@ class ConditionAsker:
         self._hosts.evaluate(request, partial(self._answered, question))
 
     def _answered(self, question: _Question, verdict: Verdict) -> None:
-        scope_id, _, rule = question
+        scope_id, offset, rule = question
         if self._asked.get(scope_id) == question:
-            self._on_verdict(scope_id, rule, verdict)
+            self._on_verdict(scope_id, rule, replace(verdict, offset=offset))
 
     def _request(self, scope: Scope, question: _Question) -> EvaluationRequest:
         parked, rule = scope.inbox[0], question[2]

@@ -289,8 +289,9 @@ class RunSession:
 
     def _is_over(self) -> bool:
         if self._unfinished():
-            # A second signal ends what runs here; the record of it is left to whoever decides.
-            return len(self._signals) > 1 and not self._parts.executor.running()
+            # The record of what a second signal ended, or what cannot be written, is left to whoever decides.
+            is_beyond_record = len(self._signals) > 1 or (self._stop_reason is not None and self._orders)
+            return bool(is_beyond_record) and not self._parts.executor.running()
         if not self._options.until_idle or self._stop_reason is not None:
             return True
         return self._progress.home_is_idle()
@@ -358,6 +359,9 @@ class RunSession:
         except DatabaseError as error:
             if not is_passing(error):
                 raise
+            if self._stop_reason is not None:
+                # The tasks need not wait for the record of their stop.
+                self._parts.executor.stop_all()
             return
         self._orders.clear()
         self._runner.want_step()
@@ -366,7 +370,7 @@ class RunSession:
         # From here on there may be no loop that a signal could wake.
         self._is_closing = True
         try:
-            self._parts.scheduler.resign()
+            self._parts.scheduler.resign(leaves_work=bool(self._unfinished()))
             self._runner.tidy()
         except DatabaseError as error:
             # Whoever decides next finds the process gone. How the run ended is what counts here.
