@@ -335,3 +335,18 @@ def _let_fail(patch: pytest.MonkeyPatch, statement: str) -> None:
         return execute(self, stmt, **params)
 
     patch.setattr(Connection, "execute", failing)
+
+
+def test_what_a_process_leaves_behind_when_it_resigns_is_found(stage: Stage) -> None:
+    """A run that is ended at once (a second Ctrl-C) gives the lease back before its execution has ended."""
+    first, second = stage.actor("first"), stage.actor("second")
+    execution_id = stage.start(_chain(), owner="first")
+    first.step()
+
+    first.scheduler.resign(leaves_work=True)
+    first.die()
+    second.step()
+    assert second.scheduler.dead_runners() == ["first"]
+    second.step(gone=["first"])
+
+    assert stage.status(execution_id) == "FAILED"

@@ -156,7 +156,7 @@ class WorkflowGraph:
                 self._listeners.setdefault(key, {}).setdefault(task.name, []).append(rule)
 
     def rules_for(self, key: str) -> Mapping[str, list[Rule]]:
-        """Return the rules that listen to ``key`` by task, tasks in the order of their first rule."""
+        """Return the rules that listen to ``key`` by task, tasks in definition order."""
         return self._listeners.get(key, {})
 
     def listened_keys(self) -> Iterator[str]:

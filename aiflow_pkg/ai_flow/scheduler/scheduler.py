@@ -153,11 +153,15 @@ class Scheduler:
                 raise
         raise StaleWorldError("The store")
 
-    def resign(self) -> None:
-        """Give the lease back so that another process decides at once, and say that this one ends."""
+    def resign(self, *, leaves_work: bool = False) -> None:
+        """Give the lease back so that another process decides at once, and say that this one ends.
+
+        One that ``leaves_work`` does not say so: the next to decide finds it gone and ends what it owned.
+        """
         with self._database.write() as tx:
             self._lease.resign(tx)
-            runners.end(tx, self._runner_id, now_ms=self._clock.now_ms())
+            if not leaves_work:
+                runners.end(tx, self._runner_id, now_ms=self._clock.now_ms())
         self._engine = None
 
     def _try_step(self, inputs: Inputs) -> StepResult:
