@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import overload
 
 from notification_service.model.event import Event
@@ -41,6 +42,15 @@ class Drafts:
             senders=self.senders[begin:end],
             contexts=self.contexts[begin:end],
         )
+
+    @classmethod
+    def joined(cls, parts: Sequence[Drafts]) -> Drafts:
+        """Put the drafts of several callers behind each other."""
+        keys, values, namespaces, senders, contexts = (
+            list(chain.from_iterable(columns))
+            for columns in zip(*(part.columns() for part in parts), strict=True)
+        )
+        return cls(keys=keys, values=values, namespaces=namespaces, senders=senders, contexts=contexts)
 
     def columns(self) -> tuple[Texts, Texts, Texts, Texts, Texts]:
         """Return the columns in the order of an event's constructor."""

@@ -15,14 +15,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from itertools import repeat
 from typing import cast
 
+from notification_service.appending import AppendWork, Stamps, append
 from notification_service.clock import Clock, SystemClock
 from notification_service.database.migrations import MigrationSource
 from notification_service.database.port import Database, ReadTransaction, WriteTransaction
 from notification_service.drafts import Drafts, StoredEvents
-from notification_service.errors import OffsetOutOfRange, SequenceConflictError
+from notification_service.errors import OffsetOutOfRange
 from notification_service.event_queries import (
     SQL,
     EventQueries,
@@ -30,18 +30,15 @@ from notification_service.event_queries import (
     bounds,
     event_of,
 )
-from notification_service.event_rules import check_events, stamp
+from notification_service.event_rules import check_events
 from notification_service.model.event import Event
 from notification_service.model.event_filter import EventFilter
-from notification_service.producers import Placement, forget_runs, place, record
+from notification_service.producers import forget_runs
 
 __all__ = ["LOG_MIGRATIONS", "EventFilter", "EventLog"]
 
 #: The schema of the log, for whoever opens a database.
 LOG_MIGRATIONS = MigrationSource("log", "notification_service", "migrations/log")
-
-#: The offsets and the times of some events.
-Stamps = tuple[Sequence[int], Sequence[int]]
 
 #: A bulk append commits at least this often, so that nobody else waits longer for the write lock.
 SLICE_S = 0.05
@@ -99,7 +96,7 @@ class EventLog(EventQueries):
     ) -> list[Event]:
         """Append events inside the caller's write transaction; they are durable when that commits."""
         checked = check_events(drafts)
-        return list(StoredEvents(checked, *_append(tx, checked, now_ms, producer, sequence)))
+        return list(StoredEvents(checked, *append(tx, checked, now_ms, producer, sequence)))
 
     def head(self, tx: ReadTransaction) -> int:
         """Return the offset of the last event that was ever appended, 0 in a new log."""
@@ -138,52 +135,7 @@ class EventLog(EventQueries):
         return removed
 
     def _append_slice(self, drafts: Drafts, producer: str | None, sequence: int | None) -> Stamps:
-        return self.database.commit_together(
-            lambda tx: _append(tx, drafts, self._clock.now_ms(), producer, sequence)
-        )
-
-
-def _append(
-    tx: WriteTransaction, drafts: Drafts, now_ms: int, producer: str | None, sequence: int | None
-) -> Stamps:
-    count = len(drafts)
-    removed_through, last_offset, last_ms = cast("tuple[int, int | None, int]", tx.row(SQL.lock_head))
-    head = removed_through if last_offset is None else last_offset
-    if producer is not None and sequence is not None and count:
-        placement = place(tx, producer, sequence, count, removed_through)
-        if placement.known:
-            return _append_missing(tx, drafts, now_ms, producer, sequence, placement)
-        record(tx, producer, sequence, count, head + 1, placement)
-    offsets = range(head + 1, head + 1 + count)
-    times = stamp(count, now_ms=now_ms, last_ms=last_ms)
-    tx.execute_many(SQL.append_event, list(zip(offsets, *drafts.columns(), times, repeat(now_ms))))
-    return offsets, times
-
-
-def _append_missing(
-    tx: WriteTransaction, drafts: Drafts, now_ms: int, producer: str, sequence: int, placement: Placement
-) -> Stamps:
-    """Find what is in the log already and append the rest one by one: the rare way."""
-    offsets: list[int] = []
-    times: list[int] = []
-    for position in range(len(drafts)):
-        draft, number = drafts.part(position, position + 1), sequence + position
-        offset = placement.known.get(number)
-        if offset is None:
-            stamps = _append(tx, draft, now_ms, producer, number)
-        else:
-            stamps = _find_stamps(tx, draft, producer, number, offset)
-        offsets += stamps[0]
-        times += stamps[1]
-    return offsets, times
-
-
-def _find_stamps(tx: ReadTransaction, draft: Drafts, producer: str, sequence: int, offset: int) -> Stamps:
-    event = event_of(tx.rows(SQL.read_after, begin_offset=offset - 1, end_offset=offset)[0])
-    (given,) = StoredEvents(draft, [offset], [event.create_time or 0])
-    if event != given:
-        raise SequenceConflictError(producer, sequence, offset)
-    return [offset], [event.create_time or 0]
+        return self.database.commit_together(AppendWork(drafts, producer, sequence, self._clock))
 
 
 def _slice_end(drafts: Drafts, begin: int, size: int) -> int:

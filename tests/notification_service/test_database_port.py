@@ -13,6 +13,7 @@ from notification_service.database.errors import ConstraintError, DatabaseError,
 from notification_service.database.port import Database, WriteTransaction
 from notification_service.database.sqlite import SqliteDatabase
 from notification_service.database.statements import parse_statements
+from tests.notification_service.groups import Gate, run_all, run_as_group
 from tests.support import wait_until
 
 SQL = parse_statements((Path(__file__).parent / "sample.sql").read_text(), "sample.sql")
@@ -197,61 +198,6 @@ def test_a_work_that_raises_leaves_nothing_and_the_next_one_works(database: Data
     assert names(database) == ["b"]
 
 
-def run_all(calls: list[Callable[[], object]]) -> list[object]:
-    """Run the calls on a thread each and return what they returned or raised."""
-    results: list[object] = [None] * len(calls)
-
-    def run(position: int) -> None:
-        try:
-            results[position] = calls[position]()
-        except Exception as error:
-            results[position] = error
-
-    threads = [threading.Thread(target=run, args=(position,)) for position in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return results
-
-
-class Gate:
-    """A work that holds the transaction until it is opened, so that the works behind it become one group."""
-
-    def __init__(self) -> None:
-        self.entered = threading.Event()
-        self.opened = threading.Event()
-
-    def __call__(self, tx: WriteTransaction) -> None:
-        self.entered.set()
-        assert self.opened.wait(10)
-
-
-def run_as_group(database: Database, works: list[Callable[[WriteTransaction], object]]) -> list[object]:
-    """Let the works wait behind a gate, so that they ride one transaction."""
-    gate = Gate()
-    arrived = threading.Barrier(len(works) + 1)
-    holder = threading.Thread(target=lambda: database.commit_together(gate))
-    holder.start()
-    assert gate.entered.wait(10)
-
-    def call(work: Callable[[WriteTransaction], object]) -> Callable[[], object]:
-        def run() -> object:
-            arrived.wait()
-            return database.commit_together(work)
-
-        return run
-
-    results: list[object] = []
-    group = threading.Thread(target=lambda: results.extend(run_all([call(work) for work in works])))
-    group.start()
-    arrived.wait()
-    gate.opened.set()
-    holder.join()
-    group.join()
-    return results
-
-
 def test_a_bad_work_hurts_nobody_else_of_its_group(database: Database) -> None:
     def writes_and_raises(tx: WriteTransaction) -> None:
         add("bad")(tx)
@@ -264,7 +210,7 @@ def test_a_bad_work_hurts_nobody_else_of_its_group(database: Database) -> None:
     works: list[Callable[[WriteTransaction], object]] = [add(f"good {n}") for n in range(6)]
     works[2:2] = [writes_and_raises, breaks_constraint]
 
-    results = run_as_group(database, works)
+    results = run_as_group(database, [lambda work=work: database.commit_together(work) for work in works])
 
     assert [type(result) for result in results] == [int] * 2 + [RuntimeError, ConstraintError] + [int] * 4
     assert sorted(map(str, names(database))) == [f"good {n}" for n in range(6)]

@@ -15,6 +15,7 @@ from notification_service.errors import (
 from notification_service.event_log import EventFilter, EventLog
 from notification_service.event_rules import NAME_LIMIT, VALUE_LIMIT, stamp
 from notification_service.model.event import Event, SenderEventCount
+from tests.notification_service.groups import run_as_group
 from tests.support import ManualClock
 
 
@@ -247,6 +248,38 @@ def test_a_sequence_that_belongs_to_another_event_is_refused(log: EventLog) -> N
 def test_sequences_count_from_zero(log: EventLog) -> None:
     with pytest.raises(InvalidEventError, match="counts from 0"):
         log.append(events(1), producer="p", sequence=-1)
+
+
+def test_appends_that_share_a_commit_are_told_apart(log: EventLog) -> None:
+    old = log.append(events(2), producer="p", sequence=0)
+
+    def append(values: list[str], producer: str | None = None, sequence: int | None = None) -> list[Event]:
+        return log.append([Event("k", value) for value in values], producer=producer, sequence=sequence)
+
+    calls = [
+        lambda: append(["2", "3"], "p", 2),
+        lambda: append(["4"], "p", 4),
+        lambda: append(["1"], "p", 1),
+        lambda: append(["other"], "p", 0),
+        lambda: append(["without a number"]),
+        lambda: append(["0", "1", "2"], "q", 0),
+        lambda: append(["overlaps", "and adds"], "q", 2),
+        lambda: append(["9"], "p", 9),
+    ]
+    results = run_as_group(log.database, calls)  # type: ignore[arg-type]
+
+    assert results[2] == old[1:]
+    assert isinstance(results[3], SequenceConflictError)
+    assert isinstance(results[6], (SequenceConflictError, list))
+    stored = [event for result in results if isinstance(result, list) for event in result]
+    held = read_all(log)
+    assert [event.offset for event in held] == list(range(1, len(held) + 1))
+    assert sorted((e.offset or 0, e.value) for e in stored if e not in old) == [
+        (e.offset, e.value) for e in held[2:]
+    ]
+    for number, value in ((2, "2"), (3, "3"), (4, "4"), (9, "9")):
+        assert append([value], "p", number)[0].value == value
+    assert read_all(log) == held
 
 
 # --- reading

@@ -20,13 +20,20 @@ from __future__ import annotations
 import collections
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, TypeVar, cast
 
 from notification_service.database.port import WriteTransaction
 
 T = TypeVar("T")
 Work = Callable[[WriteTransaction], object]
+
+#: Runs several works of one kind at once and returns what each of them would have, or ``RUN_ALONE``. A work
+#: that can be combined has it as its attribute ``combine``.
+Combine = Callable[[WriteTransaction, Sequence[Work]], list[object]]
+
+#: In the place of a result: this work was not run together with the others.
+RUN_ALONE = object()
 
 #: A group takes in no more works after this time, so that nobody else waits long for the write lock.
 GROUP_LIMIT_S = 0.05
@@ -159,9 +166,9 @@ class GroupCommit:
         ends_s = time.monotonic() + GROUP_LIMIT_S
         committing = False
         try:
-            while (pending := self._take(group)) is not None:
-                if not self._run_one(pending, tx):
-                    self._run_again(group, tx)
+            ran: list[_Pending] = []
+            while taken := self._take(group):
+                self._run_taken(taken, ran, tx)
                 if time.monotonic() >= ends_s:
                     break
             committing = True
@@ -173,6 +180,25 @@ class GroupCommit:
                 pending.durable = durable
             session.roll_back()
 
+    def _run_taken(self, taken: list[_Pending], ran: list[_Pending], tx: WriteTransaction) -> None:
+        alone = self._run_combined(taken, tx) if len(taken) > 1 else taken
+        ran += [pending for pending in taken if pending not in alone]
+        for pending in alone:
+            ran.append(pending)
+            if not self._run_one(pending, tx):
+                self._run_again(ran, tx)
+
+    def _run_combined(self, taken: list[_Pending], tx: WriteTransaction) -> list[_Pending]:
+        """Run those works together that can be; return the others."""
+        combine: Combine | None = getattr(taken[0].work, "combine", None)
+        if combine is None:
+            return taken
+        alike = [pending for pending in taken if getattr(pending.work, "combine", None) is combine]
+        results = combine(tx, [pending.work for pending in alike])
+        for pending, result in zip(alike, results, strict=True):
+            pending.result = result
+        return [p for p in taken if p not in alike or p.result is RUN_ALONE]
+
     def _run_one(self, pending: _Pending, tx: WriteTransaction) -> bool:
         """Run a work and tell whether the transaction holds just what the successful works wrote."""
         before = self._session.changes()
@@ -183,22 +209,21 @@ class GroupCommit:
             return self._session.in_transaction and self._session.changes() == before
         return True
 
-    def _run_again(self, group: list[_Pending], tx: WriteTransaction) -> None:
+    def _run_again(self, ran: list[_Pending], tx: WriteTransaction) -> None:
         """Start the transaction over with the works that did not fail."""
         self._session.roll_back()
         self._session.begin()
-        for pending in group:
+        for pending in ran:
             if pending.error is None and not self._run_one(pending, tx):
-                self._run_again(group, tx)
+                self._run_again(ran, tx)
                 return
 
-    def _take(self, group: list[_Pending]) -> _Pending | None:
+    def _take(self, group: list[_Pending]) -> list[_Pending]:
         with self._mutex:
-            if not self._queue:
-                return None
-            pending = self._queue.popleft()
-        group.append(pending)
-        return pending
+            taken = list(self._queue)
+            self._queue.clear()
+        group += taken
+        return taken
 
     def _fail(self, group: list[_Pending], error: Exception) -> None:
         """Give the error to all that were in the transaction; if there was none, to all that wait for one."""
