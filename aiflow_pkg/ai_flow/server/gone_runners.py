@@ -24,7 +24,7 @@ _UNKNOWN_FOR_S = 600.0
 
 
 class GoneRunners:
-    """Looks for the gone once a second."""
+    """Looks for the gone when told to, and once a second."""
 
     def __init__(
         self,
@@ -40,13 +40,14 @@ class GoneRunners:
         self._find_dead = find_dead
         self._on_gone = on_gone
         self._sweep_is_due = True
-        reactor.call_later(_LOOK_S, self._look)
+        reactor.call_later(_LOOK_S, self._look_again)
 
     def accounted(self) -> None:
         """Take note that the end of the gone is in the store."""
         self._sweep_is_due = True
 
-    def _look(self) -> None:
+    def look(self) -> None:
+        """Look now."""
         dead = self._find_dead()
         running = [id for id in dead if has_running_attempts(self._run_dir / id)]
         gone = [id for id in dead if id not in running]
@@ -57,7 +58,10 @@ class GoneRunners:
                 end_orphans(self._reactor, self._run_dir / id)
         if self._sweep_is_due:
             self._sweep_is_due = self._sweep()
-        self._reactor.call_later(_LOOK_S, self._look)
+
+    def _look_again(self) -> None:
+        self.look()
+        self._reactor.call_later(_LOOK_S, self._look_again)
 
     def _sweep(self) -> bool:
         """Remove the directories that nobody needs; tell whether some have to wait."""

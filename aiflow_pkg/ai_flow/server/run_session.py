@@ -258,7 +258,7 @@ class RunSession:
 
     def _run_to_the_end(self) -> None:
         began_s = self._clock.monotonic_s()
-        self._runner.step()
+        self._runner.begin()
         self._parts.watch_wake_file(self._runner.hint)
         looked_s = 0.0
         while not self._is_over():

@@ -119,6 +119,11 @@ class Runner:
 
     # Turns.
 
+    def begin(self) -> None:
+        """Take the first step; then look after what others left: this process may be a short one."""
+        self.step()
+        self._gone.look()
+
     def turn(self, max_wait_s: float | None = None) -> None:
         """Wait for something to do, at most ``max_wait_s``, and do it."""
         self._parts.reactor.run_once(self._wait_s(max_wait_s))
