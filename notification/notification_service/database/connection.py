@@ -45,8 +45,8 @@ WAL_SIZE_LIMIT = 16 * 1024 * 1024
 #: How long a transaction waits for another process before it gives up with a clear error.
 BUSY_LIMIT_S = 60.0
 
-#: Statements that a connection keeps prepared: about as many as there are. apsw looks through all of them each
-#: time, so a generous number would cost every statement (measured: 0.25 us at 500).
+#: Statements that a connection keeps prepared: about as many as there are. apsw looks through all of them
+#: each time, so a generous number would cost every statement (measured: 0.25 us at 500).
 _STATEMENTS = 160
 
 #: Waits for the write lock grow from the first to the second; a commit takes about 0.2 ms.
