@@ -98,3 +98,18 @@ def task_of(finished: Finished, name: str) -> dict[str, object]:
 def wait_for(fact: Callable[[], object], limit_s: float = 30.0) -> None:
     """Wait until a fact holds; runs on a busy machine take their time."""
     wait_until(fact, limit_s)
+
+
+def peak_rss_mb(pid: int) -> float:
+    """Return the most memory that a process has had in use so far."""
+    return _from_status(pid, "VmHWM:") / 1024
+
+
+def rss_mb(pid: int) -> float:
+    """Return the memory that a process has in use."""
+    return _from_status(pid, "VmRSS:") / 1024
+
+
+def _from_status(pid: int, name: str) -> int:
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name))

@@ -57,6 +57,7 @@ class AttemptEnding:
         self._asked = False
         self._killing = False
         self._gone = False
+        self._is_unsure = False
         self._ends_s: float | None = None
         self._timer: Timer | None = None
         self._look_s = _FIRST_LOOK_S
@@ -87,19 +88,28 @@ class AttemptEnding:
         self._leader_reaped = True
         if nobody_left:
             self._finish()
-            return
-        left = self._members()
-        if not left:
-            self._finish()
-            return
-        if not self._killing:
-            self._on_leftovers(left)
-            self._terminate()
+        elif not self._end_leftovers():
+            # A process that forked and ended while all were listed can hide its child once: look again.
+            self._is_unsure = True
+            self._again_in(_FIRST_LOOK_S, self._make_sure)
 
     def look(self) -> None:
         """Look again, because some child of ours ended."""
-        if self._leader_reaped and not self._gone and not self._members():
+        if self._leader_reaped and not self._gone and not self._is_unsure and not self._members():
             self._finish()
+
+    def _make_sure(self) -> None:
+        self._is_unsure = False
+        if not self._end_leftovers():
+            self._finish()
+
+    def _end_leftovers(self) -> bool:
+        """End what a finished task left; tell whether it left anything."""
+        left = self._members()
+        if left and not self._killing:
+            self._on_leftovers(left)
+            self._terminate()
+        return bool(left)
 
     def _terminate(self) -> None:
         self._ends_s = time.monotonic()

@@ -244,8 +244,9 @@ class Attempts:
         for pid in process_table.children_of_this_process() or ():
             if pid in self._by_pid or pid in others:
                 continue
-            # An orphan that came to us as the subreaper: of this attempt, or of another that still runs.
-            if process_table.attempt_of(pid) == attempt.id:
+            # An orphan that came to us as the subreaper: of this attempt, or of another that still runs. One
+            # that has just ended does not say, and what it forked before may not be in this list.
+            if process_table.attempt_of(pid) in (attempt.id, None):
                 return False
         return True
 
