@@ -39,7 +39,7 @@ def talk():
     print("printed")
     print("to stderr", file=sys.stderr)
     logging.info("logged")
-    logging.getLogger("some.library").debug("not shown")
+    logging.getLogger("some.package").debug("not shown")
     sys.stdout.buffer.write(b"\\xff\\xfe raw\\n")
     print("lone \\ud800 surrogate")
     sys.stdout.flush()

@@ -102,7 +102,7 @@ class Connection:
         found = self._query("PRAGMA application_id")
         if found == APPLICATION_ID:
             return
-        if found != 0 or self._query("SELECT COUNT(*) FROM sqlite_schema") != 0:
+        if found != 0 or self._query("PRAGMA schema_version") != 0:
             raise ForeignDatabaseError(self.path)
         self._query(f"PRAGMA application_id={APPLICATION_ID}; PRAGMA application_id")
 
