@@ -29,7 +29,7 @@ CHILD_SIDE = (
 )
 
 #: Open the store themselves: loaded by clients outside of tasks, when they are given a sqlite:// address.
-OUTSIDE_OF_TASKS = ("notification_service.client.shared_store", "notification_service.client.sqlite_transport")
+OUTSIDE_OF_TASKS = tuple(f"notification_service.client.{name}" for name in ("shared_store", "sqlite_transport"))
 
 _IMPORT_ALL = """
 import importlib, sys
