@@ -29,7 +29,8 @@ CHILD_SIDE = (
 )
 
 #: Open the store themselves: loaded by clients outside of tasks, when they are given a sqlite:// address.
-OUTSIDE_OF_TASKS = tuple(f"notification_service.client.{name}" for name in ("shared_store", "sqlite_transport"))
+_CLIENT = "notification_service.client"
+OUTSIDE_OF_TASKS = (f"{_CLIENT}.shared_store", f"{_CLIENT}.sqlite_transport")
 
 _IMPORT_ALL = """
 import importlib, sys
