@@ -42,7 +42,7 @@ LOG_MIGRATIONS = MigrationSource("log", "notification_service", "migrations/log"
 
 #: A bulk append commits at least this often, so that nobody else waits longer for the write lock.
 SLICE_S = 0.05
-_FIRST_SLICE = 2000
+_FIRST_SLICE = 10_000
 _SMALLEST_SLICE = 100
 _SLICE_BYTES = 4 * 1024 * 1024
 
@@ -141,6 +141,8 @@ class EventLog(EventQueries):
 def _slice_end(drafts: Drafts, begin: int, size: int) -> int:
     """Return where the next slice ends: at most ``size`` events and 4 MiB of values, but at least one."""
     values = drafts.values[begin : begin + size]
+    if sum(map(len, values)) <= _SLICE_BYTES:
+        return begin + len(values)
     total = 0
     for position, value in enumerate(values):
         total += len(value)

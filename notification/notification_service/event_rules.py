@@ -79,6 +79,8 @@ def _column(
     if not events:
         return ()
     texts = list(map(field_of, events))
+    if field != "key" and texts.count(None) == len(texts):
+        return [""] * len(texts)
     if _is_plain(texts, limit, field):
         return cast("list[str]", texts)
     for text, event in zip(texts, events, strict=True):
