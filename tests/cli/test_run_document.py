@@ -11,7 +11,7 @@ from tests.cli.program import Program
 
 pytestmark = pytest.mark.slow
 
-_TOP = ["format", "exit_code", "signal", "timed_out", "error", "home", "executions"]
+_TOP = ["format", "exit_code", "signal", "timed_out", "error", "home", "executions", "trigger_failures"]
 
 
 def test_the_document_tells_everything_that_happened(program: Program) -> None:

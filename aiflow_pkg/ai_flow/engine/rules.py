@@ -3,9 +3,10 @@
 
 For one event, the rules of a target (a task, or the triggers of a workflow) are tried in definition order;
 the first that is met wins and the rest of that target are not evaluated, so their states do not change
-(behaviour 3.1). A rule that fails ends its target for this event, other targets go on. A condition of the
-user's own class needs the verdict of a condition host: if it is not there yet, ``consider`` says which one
-is wanted and changes nothing.
+(behaviour 3.1). A rule of a task that fails ends its target for this event, other targets go on; after a
+trigger that fails the others are tried, for all of them ask for the same. A condition of the user's own
+class needs the verdict of a condition host: if it is not there yet, ``consider`` says which one is wanted
+and changes nothing.
 """
 
 from __future__ import annotations
@@ -69,7 +70,9 @@ def consider(
                 met = _is_met(condition, happening, states, result.states)
                 said = Considered(rule, RuleVerdict.YES if met else RuleVerdict.NO)
             result.considered.append(said)
-            if said.verdict is not RuleVerdict.NO:
+            if said.verdict is RuleVerdict.YES or (
+                said.verdict is RuleVerdict.ERROR and rule.task is not None
+            ):
                 break
     return result
 

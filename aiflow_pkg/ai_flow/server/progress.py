@@ -23,9 +23,12 @@ from ai_flow.store import world_store
 from ai_flow.store.open_store import Store
 from ai_flow.store.progress import (
     RuleFailure,
+    TriggerFailure,
+    last_rule_failure,
     read_never_started,
     read_rule_failures,
     read_standing,
+    read_trigger_failures,
     unowned_is_busy,
 )
 from ai_flow.store.world_store import GraphCache
@@ -108,6 +111,10 @@ class Progress:
         self._offset = 0
         self._graphs = GraphCache()
         self._has_failures = False
+        self._last_failure = 0
+        if takes_unowned:
+            with store.database.read() as tx:
+                self._last_failure = last_rule_failure(tx)
 
     @property
     def executions(self) -> list[ExecutionProgress]:
@@ -159,9 +166,19 @@ class Progress:
         return None
 
     def home_is_idle(self) -> bool:
-        """Tell whether no execution without an owner has anything to run."""
+        """Tell whether no execution without an owner has anything to run, and no event may start one."""
         with self._store.database.read() as tx:
-            return not unowned_is_busy(tx)
+            is_decided = world_store.read_cursor(tx) == self._store.log.head(tx)
+            return is_decided and not unowned_is_busy(tx)
+
+    def look_at_triggers(self) -> list[TriggerFailure]:
+        """Return what triggers could not process since the last look, where executions of nobody are run."""
+        if not self._takes_unowned:
+            return []
+        with self._store.database.read() as tx:
+            found = read_trigger_failures(tx, after_id=self._last_failure)
+        self._last_failure = found[-1].id if found else self._last_failure
+        return found
 
     def _refresh(self, tx: ReadTransaction, execution: ExecutionProgress) -> None:
         standing = read_standing(tx, execution.id)

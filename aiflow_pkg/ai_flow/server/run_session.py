@@ -33,6 +33,7 @@ from ai_flow.store import catalog, runners
 from ai_flow.store.bundles import make_bundle
 from ai_flow.store.commands import Commands
 from ai_flow.store.open_store import open_store
+from ai_flow.store.progress import TriggerFailure
 from ai_flow_ha.process_identity import own_identity
 from notification_service.clock import Clock, SystemClock
 from notification_service.database.errors import DatabaseError, is_passing
@@ -76,6 +77,10 @@ class RunObserver(Protocol):
 
     def task_changed(self, change: TaskChange) -> None:
         """Take note that a task got another status."""
+        ...
+
+    def trigger_failed(self, failure: TriggerFailure) -> None:
+        """Take note that a trigger could not process an event (``until_idle``)."""
         ...
 
     def turned(self) -> None:
@@ -285,6 +290,8 @@ class RunSession:
             self._announced = len(others)
         for change in changes:
             self._observer.task_changed(change)
+        for failure in self._progress.look_at_triggers():
+            self._observer.trigger_failed(failure)
         self._observer.turned()
 
     def _is_over(self) -> bool:

@@ -55,9 +55,21 @@ def read_standing(tx: ReadTransaction, execution_id: int) -> Standing:
     )
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TriggerFailure:
+    """An event that a trigger of a workflow could not process."""
+
+    id: int
+    workflow: str
+    trigger_id: int
+    event_offset: int
+    error: str
+    failed_at_ms: int
+
+
 def unowned_is_busy(tx: ReadTransaction) -> bool:
-    """Tell whether an execution that belongs to no process has anything to run."""
-    return tx.row(SQL.unowned_is_busy) is not None
+    """Tell whether an execution of nobody has anything to run, or a trigger may yet start one."""
+    return tx.row(SQL.unowned_is_busy) is not None or tx.row(SQL.trigger_is_pending) is not None
 
 
 def read_never_started(tx: ReadTransaction, execution_id: int) -> dict[str, str]:
@@ -83,4 +95,26 @@ def read_rule_failures(
             failed_at_ms=cast("int", failed_at),
         )
         for id, task, index, offset, error, failed_at in rows
+    ]
+
+
+def last_rule_failure(tx: ReadTransaction) -> int:
+    """Return the id of the newest failure of any rule, 0 when there is none."""
+    row = tx.row(SQL.last_rule_failure)
+    return cast("int", row[0]) if row is not None else 0
+
+
+def read_trigger_failures(tx: ReadTransaction, *, after_id: int, limit: int = 100) -> list[TriggerFailure]:
+    """Return the failures of triggers that are newer than ``after_id``, oldest first."""
+    rows = tx.rows(SQL.trigger_failures_after, after_id=after_id, limit=limit)
+    return [
+        TriggerFailure(
+            id=cast("int", id),
+            workflow=cast("str", workflow),
+            trigger_id=cast("int", trigger_id),
+            event_offset=cast("int", offset),
+            error=cast("str", error),
+            failed_at_ms=cast("int", failed_at),
+        )
+        for id, workflow, trigger_id, offset, error, failed_at in rows
     ]

@@ -16,6 +16,7 @@ from ai_flow.cli.run.view import View
 from ai_flow.common.home import Home
 from ai_flow.model.status import TaskStatus
 from ai_flow.server.progress import ExecutionProgress, TaskChange
+from ai_flow.store.progress import TriggerFailure
 
 _Key = tuple[int, str, int, int]
 
@@ -59,6 +60,11 @@ class Display:
         if change.status is not TaskStatus.STOPPING:
             self._output(task.label, self._logs.end(key))
         self.view.changed(task, change.at_ms)
+
+    def trigger_failed(self, failure: TriggerFailure) -> None:
+        """Say that a trigger could not process an event."""
+        self.history.trigger_failures.append(failure)
+        self.view.note(wording.of_trigger_failure(failure))
 
     def turned(self) -> None:
         """Show new output and what has changed of the executions."""

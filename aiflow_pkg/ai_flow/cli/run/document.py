@@ -16,6 +16,7 @@
                   the latest 1000; a try that another one follows has the status FAILED
     never_started [{task, reason}]
     rule_failures [{task, rule, event_offset, error, time}]
+    trigger_failures [{workflow, trigger, event_offset, error, time}], with --until-idle
 
 Ids are numbers, what is absent is null, times are ISO 8601 with an offset, paths are absolute.
 """
@@ -45,6 +46,7 @@ def of_run(history: RunHistory, result: RunResult, home: Home, exit_code: int) -
         "error": None,
         "home": str(home.root),
         "executions": [_execution(execution) for execution in history.executions],
+        "trigger_failures": _trigger_failures(history),
     }
 
 
@@ -58,7 +60,21 @@ def of_failure(failure: Failure, history: RunHistory, home: Home | None) -> dict
         "error": {"code": failure.code, "message": failure.message, "hint": failure.hint},
         "home": str(home.root) if home is not None else None,
         "executions": [_execution(execution) for execution in history.executions],
+        "trigger_failures": _trigger_failures(history),
     }
+
+
+def _trigger_failures(history: RunHistory) -> list[dict[str, Any]]:
+    return [
+        {
+            "workflow": failure.workflow,
+            "trigger": failure.trigger_id,
+            "event_offset": failure.event_offset,
+            "error": failure.error,
+            "time": iso_time(failure.failed_at_ms),
+        }
+        for failure in history.trigger_failures
+    ]
 
 
 def _execution(execution: ExecutionHistory) -> dict[str, Any]:

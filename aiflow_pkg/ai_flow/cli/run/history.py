@@ -14,6 +14,7 @@ from pathlib import Path
 
 from ai_flow.model.status import TASK_ALIVE_SET, TaskStatus
 from ai_flow.server.progress import ExecutionProgress, TaskChange
+from ai_flow.store.progress import TriggerFailure
 
 #: Tries that are kept of a task.
 KEPT_TRIES = 1000
@@ -85,6 +86,8 @@ class RunHistory:
 
     def __init__(self) -> None:
         self._by_id: dict[int, ExecutionHistory] = {}
+        #: What triggers could not process; the latest ones.
+        self.trigger_failures: deque[TriggerFailure] = deque(maxlen=KEPT_TRIES)
         self._tasks = 0
 
     def start(self, executions: Iterable[ExecutionProgress]) -> None:

@@ -9,7 +9,7 @@ from ai_flow.cli.run.history import ExecutionHistory, TaskHistory, Try
 from ai_flow.cli.run.log_tail import last_lines
 from ai_flow.cli.text import duration, one_line
 from ai_flow.model.status import TaskStatus
-from ai_flow.store.progress import RuleFailure
+from ai_flow.store.progress import RuleFailure, TriggerFailure
 
 #: Lines shown of the log of a task that failed.
 _LOG_LINES = 10
@@ -55,6 +55,14 @@ def of_rule_failure(execution: ExecutionHistory, failure: RuleFailure) -> str:
     return (
         f"rule {failure.rule_index + 1} of {whose} could not be evaluated for event {failure.event_offset}: "
         f"{one_line(failure.error)}"
+    )
+
+
+def of_trigger_failure(failure: TriggerFailure) -> str:
+    """Return a line about an event that a trigger could not process."""
+    return (
+        f"trigger {failure.trigger_id} of {failure.workflow} could not be evaluated for event "
+        f"{failure.event_offset}: {one_line(failure.error)}"
     )
 
 
