@@ -13,6 +13,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -22,6 +23,22 @@ ORDER_VARIABLE = "AIFLOW_TEST_ORDER"
 
 #: The largest time that a test may take in its own phases and still count as a unit test.
 UNIT_LIMIT_S = 2.0
+
+#: Parts of the suite that are all real processes or long searches; elsewhere a test says so itself.
+SLOW_PARTS = (
+    "architecture",
+    "cli",
+    "engine/test_periods.py",
+    "examples",
+    "executor",
+    "manual",
+    "operators/test_child_process.py",
+    "operators/test_flink.py",
+    "ops/test_inside_task.py",
+    "ops/test_uploads.py",
+    "scheduler/test_any_interleaving.py",
+    "server",
+)
 
 _call_passed = pytest.StashKey[bool]()
 
@@ -37,9 +54,10 @@ def pytest_report_header(config: pytest.Config) -> str:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    slow_parts = tuple(str(Path(__file__).parent / part) for part in SLOW_PARTS)
     for item in items:
-        if "slow" not in item.keywords:
-            item.add_marker("unit")
+        is_slow = "slow" in item.keywords or str(item.path).startswith(slow_parts)
+        item.add_marker("slow" if is_slow else "unit")
     if (seed := os.environ[ORDER_VARIABLE]) != "off":
         _shuffle(items, seed)
 
