@@ -15,7 +15,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -84,6 +84,11 @@ class Running:
     def has_ended(self) -> bool:
         """Whether it has ended."""
         return self._process.poll() is not None
+
+    def wait_for(self, fact: Callable[[], object], limit_s: float = 30.0) -> None:
+        """Wait until a fact holds while it runs; fail with what it printed when it does not."""
+        wait_until(lambda: fact() or self.has_ended, limit_s, f"still running, but not so: {fact}")
+        assert fact(), f"ended before its time:\n{self.text}"
 
     def interrupt(self, number: int = signal.SIGINT) -> None:
         """Send a signal to the process group: what Ctrl-C in a terminal does."""
