@@ -19,6 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,12 @@ def execution_seconds(result: dict[str, Any]) -> float:
     return result["executions"][0]["duration_s"]
 
 
+def seconds_after_the_first(result: dict[str, Any]) -> float:
+    """Return the seconds from the end of the first task of a chain to the end of its last."""
+    ends = [datetime.fromisoformat(task["end_date"]) for task in result["executions"][0]["tasks"]]
+    return (max(ends) - min(ends)).total_seconds()
+
+
 def independent_bash(directory: Path) -> str:
     file = workloads.write_workflow(directory, "independent_bash", workloads.INDEPENDENT_BASH, count=100)
     raw_s = workloads.bash_two_at_a_time_seconds(100)
@@ -52,17 +59,16 @@ def independent_bash(directory: Path) -> str:
 def chain(directory: Path) -> str:
     file = workloads.write_workflow(directory, "chain", workloads.CHAIN, count=30)
     raw_s = workloads.insert_seconds(directory) + workloads.bash_seconds()
-    hop_s = execution_seconds(run_file(directory / "home", file)) / 30
+    hop_s = seconds_after_the_first(run_file(directory / "home", file)) / 29
     return _row("chain of 30 Bash tasks, per hop", hop_s, "one fsync'd insert + one `bash -c`", raw_s, 2)
 
 
 def tiny_python(directory: Path) -> str:
     file = workloads.write_workflow(directory, "tiny_python", workloads.TINY_PYTHON_CHAIN, count=40)
     raw_s = 40 * workloads.fork_seconds()
-    single = workloads.write_workflow(directory, "single_python", workloads.TINY_PYTHON_CHAIN, count=1)
-    start_up_s = execution_seconds(run_file(directory / "home", single))
-    ours_s = execution_seconds(run_file(directory / "home", file)) - start_up_s
-    return _row("40 sequential tiny Python tasks, beyond the first", ours_s, "40 plain forks", raw_s, None)
+    ours_s = seconds_after_the_first(run_file(directory / "home", file))
+    row = _row("40 sequential tiny Python tasks, after the first", ours_s, "40 plain forks", raw_s, None)
+    return f"{row}  (aim: 250 ms where a fork takes 1 ms)"
 
 
 def thousand_python(directory: Path) -> str:
