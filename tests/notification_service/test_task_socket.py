@@ -78,6 +78,7 @@ def admitted(peer: Peer) -> Peer:
 # --- frames
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(st.lists(st.dictionaries(st.text(max_size=5), JSON, max_size=3), max_size=3), st.integers(1, 9))
 def test_frames_come_out_as_they_went_in_however_they_are_cut(messages: list[Message], size: int) -> None:

@@ -12,6 +12,9 @@ from tests.server.runs import standing_of, store_of, write
 
 pytestmark = pytest.mark.slow
 
+#: Which of two pending signals a process with threads notes first is for the kernel to choose.
+EITHER_SIGNAL = (130, 143)
+
 
 def _signal_twice_at_once(run: Running) -> None:
     # While the process is stopped both become pending, so that it takes them together.
@@ -35,7 +38,7 @@ def test_tasks_killed_by_them_were_stopped_and_have_not_failed(home: HomeOfTest)
         _signal_twice_at_once(run)
         finished = run.finish(limit_s=15)
 
-    assert finished.exit_code == 130
+    assert finished.exit_code in EITHER_SIGNAL
     assert finished.statuses == {"work": "STOPPED", "alarm": None}
     assert finished.execution["status"] == "STOPPED"
 
@@ -56,6 +59,6 @@ def test_an_execution_of_which_nothing_runs_just_now_is_recorded_as_stopped(home
         _signal_twice_at_once(run)
         finished = run.finish(limit_s=15)
 
-    assert finished.exit_code == 130
+    assert finished.exit_code in EITHER_SIGNAL
     with store_of(home) as store:
         assert standing_of(store, 1).status.value == "STOPPED"
