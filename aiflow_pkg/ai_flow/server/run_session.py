@@ -43,7 +43,7 @@ _log = logging.getLogger(__name__)
 #: Seconds between looks at the clock, the executions and the terminal while nothing happens.
 _TURN_S = 0.1
 #: While tasks come and go, people are told this often at most.
-_LOOK_S = 0.03
+_LOOK_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
