@@ -110,6 +110,8 @@ def _append_together(tx: WriteTransaction, works: Sequence[AppendWork]) -> list[
         if _record_new(tx, stretch[0], count, begin + 1, removed_through):
             accepted += stretch
             begin += count
+    if not accepted:
+        return [results[work] for work in works]
     drafts = Drafts.joined([work.drafts for work in accepted])
     times = stamp(len(drafts), now_ms=now_ms, last_ms=last_ms)
     offsets = _insert(tx, drafts, head, times, now_ms)
